@@ -1,0 +1,194 @@
+//! What an engine is: the keeper of the rooms' logs, in memory or in Redis.
+//!
+//! A call is a command whose answer is a [`Completion`], called inline by an engine that knows the
+//! answer and later, from any thread, by one that has to ask. No call blocks. An engine refuses to
+//! know who is subscribed: it announces each stored message once to the [`Hub`](crate::Hub).
+
+use std::sync::Arc;
+
+use tidings_protocol::{Message, MessageId, Payload, RoomName, SessionId, UserId};
+
+/// Keeper of the rooms' logs. Every implementation passes the suite in [`crate::contract`].
+pub trait Engine: Send + Sync + 'static {
+    /// Stores a message and announces it, in one atomic step per room: assigns `id` and `prev`,
+    /// appends, trims, announces. `id` is `max(previous id + 1, now in microseconds since 1970)`.
+    /// The same idempotency key in the same room within the window gives the same id again and
+    /// stores nothing.
+    fn publish(&self, now: Timestamp, publication: Publication, done: Completion<Published>);
+
+    /// Reads a room's log from a position on, oldest first, at most `messages_max` messages.
+    fn history(
+        &self,
+        now: Timestamp,
+        room: &RoomName,
+        from: Position,
+        messages_max: usize,
+        done: Completion<Page>,
+    );
+
+    /// This node gained its first member of a room. Once completed, every message stored in it is
+    /// announced, until [`Engine::unwatch`].
+    fn watch(&self, now: Timestamp, room: &RoomName, done: Completion<()>);
+
+    /// This node lost its last member of a room.
+    fn unwatch(&self, room: &RoomName);
+
+    /// Rooms that have history or a member on this node, in the order of their names, after a name
+    /// (for paging), at most `rooms_max`.
+    fn rooms(
+        &self,
+        now: Timestamp,
+        after: Option<&RoomName>,
+        rooms_max: usize,
+        done: Completion<Vec<RoomSummary>>,
+    );
+
+    /// Called about once a second: forgets what is too old. Does a bounded amount of work a call.
+    fn tick(&self, now: Timestamp);
+
+    /// What `/metrics` tells about the engine.
+    fn gauges(&self) -> EngineGauges;
+}
+
+/// Wall-clock time in microseconds since 1970, read once per turn by whoever owns a clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// From milliseconds since 1970.
+    pub const fn from_ms(ms: u64) -> Self {
+        Self(ms * 1_000)
+    }
+
+    /// In milliseconds since 1970.
+    pub const fn as_ms(self) -> u64 {
+        self.0 / 1_000
+    }
+}
+
+/// A message on its way into a room.
+#[derive(Debug, Clone)]
+pub struct Publication {
+    /// Where to.
+    pub room: RoomName,
+    /// Who says it.
+    pub user: Option<UserId>,
+    /// Conflation key, see [`Message::key`].
+    pub key: Option<Box<str>>,
+    /// What is said.
+    pub payload: Payload,
+    /// Makes a repeat of the same call harmless.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// Two publications with equal keys in one room are one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey {
+    /// The session whose `ref` it is; `None` for the HTTP header `Idempotency-Key`.
+    pub session: Option<SessionId>,
+    /// The client's own string.
+    pub reference: Box<str>,
+}
+
+/// Answer to [`Engine::publish`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// The id the message has.
+    pub id: MessageId,
+    /// Whether an earlier publication with the same idempotency key had stored it already.
+    pub repeated: bool,
+}
+
+/// Where to read a log from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// Nothing of the past: only where the log ends now.
+    Head,
+    /// Everything after this id.
+    After(MessageId),
+}
+
+/// A stretch of a room's log.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// In the order of their ids; each one's `prev` is the id of the one before it.
+    pub messages: Vec<Arc<Message>>,
+    /// The room's newest id when the page was read; zero if the engine knows of none.
+    pub head: MessageId,
+}
+
+/// A room in the answer to [`Engine::rooms`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomSummary {
+    /// Its name.
+    pub room: RoomName,
+    /// Its newest message's id.
+    pub head: MessageId,
+    /// Messages its history holds.
+    pub messages: usize,
+    /// Their payload bytes.
+    pub bytes: usize,
+}
+
+/// What an engine holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EngineGauges {
+    /// Rooms known.
+    pub rooms: usize,
+    /// Messages kept.
+    pub messages: usize,
+    /// Their payload bytes.
+    pub bytes: usize,
+}
+
+/// Why an engine did not do what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The node's limit of rooms is reached and none could be forgotten.
+    #[error("the node knows as many rooms as it may (rooms_max): use fewer rooms, or raise the limit")]
+    TooManyRooms,
+    /// The message is larger than a room's whole history may be, or than the message limit.
+    #[error("the message is larger than message_bytes_max: send a smaller one, or raise the limit")]
+    MessageTooLarge,
+    /// The store behind the engine does not answer.
+    #[error("the engine's store does not answer: try again in a moment")]
+    Unavailable,
+}
+
+/// The answer to an engine call, on its way back to whoever asked. Called exactly once; one that
+/// is dropped uncalled answers [`EngineError::Unavailable`], so that no caller waits for ever.
+pub struct Completion<T>(Option<Box<dyn FnOnce(Result<T, EngineError>) + Send>>);
+
+impl<T> Completion<T> {
+    /// Runs `answer` when the engine has done its part. It may run inside the call, on the
+    /// caller's thread, and must not call the engine.
+    pub fn new(answer: impl FnOnce(Result<T, EngineError>) + Send + 'static) -> Self {
+        Self(Some(Box::new(answer)))
+    }
+
+    /// For a caller who has nothing to learn from the answer.
+    pub const fn ignore() -> Self {
+        Self(None)
+    }
+
+    /// Answers.
+    pub fn complete(mut self, result: Result<T, EngineError>) {
+        if let Some(answer) = self.0.take() {
+            answer(result);
+        }
+    }
+}
+
+impl<T> Drop for Completion<T> {
+    fn drop(&mut self) {
+        if let Some(answer) = self.0.take() {
+            answer(Err(EngineError::Unavailable));
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Completion<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Completion")
+    }
+}
