@@ -26,9 +26,10 @@ pub trait Engine: Send + Sync + 'static {
         done: Completion<Page>,
     );
 
-    /// This node gained its first member of a room. Once completed, every message stored in it is
-    /// announced, until [`Engine::unwatch`].
-    fn watch(&self, now: Timestamp, room: &RoomName, done: Completion<()>);
+    /// This node gained its first member of a room. Completes with the room's newest id (zero if
+    /// it has none): every message after that one is announced, until [`Engine::unwatch`].
+    /// Watching again is harmless and answers the same way.
+    fn watch(&self, now: Timestamp, room: &RoomName, done: Completion<MessageId>);
 
     /// This node lost its last member of a room.
     fn unwatch(&self, room: &RoomName);
