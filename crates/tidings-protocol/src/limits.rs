@@ -1,134 +1,219 @@
 //! Every maximum of the system: its unit, its reason, and what happens when it is reached.
 //!
 //! The binary fills a [`Limits`] from settings (each field is a flag, a key of the TOML file and a
-//! `TIDINGS_…` variable of the same name) and `tidings doctor` adds them up against the machine.
-//! A queue, map or buffer that has no line here is a bug.
+//! `TIDINGS_…` variable of the same name), `docs/settings.md` is written from the comments below,
+//! and `tidings doctor` adds the values up against the machine. A queue, map or buffer that has no
+//! line here is a bug. Times are in milliseconds, sizes in bytes, the rest are counts.
 
-/// All limits of a node. Times are in milliseconds, sizes in bytes, the rest are counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    // --- the node -----------------------------------------------------------------------------
-    /// Client connections a node holds at once, of every transport. The textbook's rule of thumb.
-    /// Reached: a WebSocket is upgraded and closed with 1013 "Server at capacity"; plain HTTP gets
-    /// 503 with `Retry-After`.
-    pub connections_max: usize,
-    /// Connections above `connections_max` that are kept just long enough to be refused politely.
-    /// Reached: the listener pauses, further clients wait in the backlog.
-    pub refusals_max: usize,
-    /// Length of the kernel's queue of connections not yet accepted. 1,024 turned a storm of
-    /// 9,000 connects into 18 to 38 s of SYN retries. The kernel caps it at `net.core.somaxconn`.
-    pub listen_backlog: usize,
-    /// Requests other than WebSocket served at the same time. Reached: 503 with `Retry-After`.
-    pub http_connections_max: usize,
-    /// Rooms a node knows at once. Reached: rooms that are empty and silent are forgotten; if
-    /// there is none, joining or publishing to a new room is refused with `too_many_rooms`.
-    pub rooms_max: usize,
-    /// Payload bytes of all rooms' history on a node (memory engine). Reached: the messages stored
-    /// first are trimmed first; who still needed them is told by `gap`.
-    pub history_bytes_max: usize,
-    /// Announced messages that wait for one shard. Reached: the shard is told that it missed some
-    /// and reads the rooms' logs instead, nothing is lost.
-    pub inbox_messages_max: usize,
-    /// Idempotency keys a node remembers. Reached: the oldest is forgotten.
-    pub idempotency_keys_max: usize,
-    /// How long an idempotency key is remembered.
-    pub idempotency_window_ms: u64,
+/// Most a limit can be where nothing smaller makes sense: sums of a few of them cannot overflow.
+const ANY: u64 = 1 << 50;
+/// A day.
+const DAY_MS: u64 = 86_400_000;
 
-    // --- a connection -------------------------------------------------------------------------
-    /// A message's payload, in either direction, decompressed. Reached: close code 1009, HTTP 413.
-    pub message_bytes_max: usize,
-    /// Frames one message may come in. Reached: close code 1009.
-    pub fragments_max: usize,
-    /// Bytes that wait for a client which does not read. Reached: the room's slow-consumer policy.
-    pub outbox_bytes_max: usize,
-    /// Request line and headers. Reached: 431.
-    pub head_bytes_max: usize,
-    /// Number of header fields. Reached: 431.
-    pub headers_max: usize,
-    /// Time from accept to a complete request head. Reached: 408.
-    pub handshake_timeout_ms: u64,
-    /// Rooms one connection is in. Reached: `error` `too_many_rooms`.
-    pub rooms_per_connection_max: usize,
-    /// Client frames per second of one connection, with a burst of as many. 0 means no limit.
-    /// Reached: `error` `rate_limited`, the frame is not processed, the connection stays.
-    pub messages_per_second_max: u32,
-    /// Requests of one connection that wait for the engine. Reached: the connection is not read
-    /// from until one is answered.
-    pub pending_requests_max: usize,
-    /// Silence after which the server pings. HAProxy's common recipe cuts at 30 s.
-    pub ping_interval_ms: u64,
-    /// Time a client has to show a sign of life after a ping. Reached: close code 4001.
-    pub pong_timeout_ms: u64,
-    /// Time a client has to answer a close frame before the socket is closed all the same.
-    pub close_timeout_ms: u64,
+// Each line reads: name, type, default, and the values that make sense.
+limits! {
+    "The node" {
+        /// Client connections a node holds at once, of every transport. The textbook's rule of thumb.
+        /// Reached: a WebSocket is upgraded and closed with 1013 "Server at capacity"; plain HTTP gets
+        /// 503 with `Retry-After`.
+        connections_max: usize = 50_000, 1..=10_000_000;
+        /// Connections above `connections_max` that are kept just long enough to be refused politely.
+        /// Reached: the listener pauses, further clients wait in the backlog.
+        refusals_max: usize = 1_024, 0..=1_000_000;
+        /// Length of the kernel's queue of connections not yet accepted. 1,024 turned a storm of
+        /// 9,000 connects into 18 to 38 s of SYN retries. The kernel caps it at `net.core.somaxconn`.
+        listen_backlog: usize = 4_096, 1..=2_147_483_647;
+        /// Connections served by the HTTP control plane at the same time. Reached: 503 with `Retry-After`.
+        http_connections_max: usize = 4_096, 1..=1_000_000;
+        /// Rooms a node knows at once. Reached: rooms that are empty and silent are forgotten; if
+        /// there is none, joining or publishing to a new room is refused with `too_many_rooms`.
+        rooms_max: usize = 1_000_000, 1..=ANY;
+        /// Payload bytes of all rooms' history on a node (memory engine). Reached: the messages stored
+        /// first are trimmed first; who still needed them is told by `gap`.
+        history_bytes_max: usize = 1 << 30, 0..=ANY;
+        /// Announced messages that wait for one shard. Reached: the shard is told that it missed some
+        /// and reads the rooms' logs instead, nothing is lost.
+        inbox_messages_max: usize = 65_536, 1..=100_000_000;
+        /// Idempotency keys a node remembers. Reached: the oldest is forgotten.
+        idempotency_keys_max: usize = 100_000, 0..=100_000_000;
+        /// How long an idempotency key is remembered.
+        idempotency_window_ms: u64 = 5 * 60_000, 0..=DAY_MS;
+    }
 
-    // --- names --------------------------------------------------------------------------------
-    /// Room name. Reached, or empty: `error` `bad_room`, HTTP 400.
-    pub room_name_bytes_max: usize,
-    /// User id. Reached, or empty: `error` `bad_user`, HTTP 400.
-    pub user_id_bytes_max: usize,
-    /// `ref`, `Idempotency-Key` and conflation `key`. Reached: `error` `bad_ref`, HTTP 400.
-    pub reference_bytes_max: usize,
+    "A connection" {
+        /// A message's payload, in either direction, decompressed. Reached: close code 1009, HTTP 413.
+        message_bytes_max: usize = 64 * 1024, 1..=1 << 30;
+        /// Frames one message may come in. Reached: close code 1009.
+        fragments_max: usize = 1_024, 1..=1 << 30;
+        /// Bytes that wait for a client which does not read. Reached: the room's slow-consumer policy.
+        outbox_bytes_max: usize = 256 * 1024, 1_024..=1 << 30;
+        /// Request line and headers. Reached: 431.
+        head_bytes_max: usize = 16 * 1024, 1_024..=1 << 20;
+        /// Number of header fields. Reached: 431.
+        headers_max: usize = 64, 8..=1_024;
+        /// Time from accept to a complete request head. Reached: 408.
+        handshake_timeout_ms: u64 = 10_000, 1..=DAY_MS;
+        /// Rooms one connection is in. Reached: `error` `too_many_rooms`.
+        rooms_per_connection_max: usize = 128, 1..=65_535;
+        /// Client frames per second of one connection, with a burst of as many. 0 means no limit.
+        /// Reached: `error` `rate_limited`, the frame is not processed, the connection stays.
+        messages_per_second_max: u32 = 100, 0..=1_000_000_000;
+        /// Requests of one connection that wait for the engine. Reached: the connection is not read
+        /// from until one is answered.
+        pending_requests_max: usize = 64, 1..=65_535;
+        /// Silence after which the server pings. HAProxy's common recipe cuts at 30 s.
+        ping_interval_ms: u64 = 25_000, 1..=DAY_MS;
+        /// Time a client has to show a sign of life after a ping. Reached: close code 4001.
+        pong_timeout_ms: u64 = 10_000, 1..=DAY_MS;
+        /// Time a client has to answer a close frame before the socket is closed all the same.
+        close_timeout_ms: u64 = 5_000, 1..=DAY_MS;
+    }
 
-    // --- a room -------------------------------------------------------------------------------
-    /// Messages kept per room, unless its options say otherwise.
-    pub room_history_messages: usize,
-    /// Payload bytes kept per room, unless its options say otherwise.
-    pub room_history_bytes: usize,
-    /// Age after which a message is forgotten, unless the room's options say otherwise.
-    pub room_history_age_ms: u64,
-    /// Messages in one answer to `history`. Reached: the answer says `complete: false`.
-    pub history_page_messages_max: usize,
+    "A request over plain HTTP" {
+        /// Time from a request's head to the last byte of its body. Reached: 408, and the connection closes.
+        body_timeout_ms: u64 = 10_000, 1..=DAY_MS;
+        /// Time a request waits for the engine. Reached: 503 `unavailable` with `Retry-After`.
+        engine_timeout_ms: u64 = 5_000, 1..=DAY_MS;
+        /// Silence between two requests after which a kept-alive connection is closed, and time the
+        /// head of a further request may take.
+        http_idle_timeout_ms: u64 = 60_000, 1..=DAY_MS;
+        /// Requests that one HTTP/2 connection may have under way. Reached: the client waits, as it
+        /// was told to when it connected.
+        http2_streams_max: u32 = 128, 1..=65_535;
+    }
 
-    // --- fairness -----------------------------------------------------------------------------
-    /// Deliveries of fan-out in one turn of a shard. Reached: the rest of the room follows in the
-    /// next turn, in order, after sockets and timers had theirs.
-    pub deliveries_per_turn: usize,
+    "Names" {
+        /// Room name. Reached, or empty: `error` `bad_room`, HTTP 400.
+        room_name_bytes_max: usize = 255, 1..=4_096;
+        /// User id. Reached, or empty: `error` `bad_user`, HTTP 400.
+        user_id_bytes_max: usize = 255, 1..=4_096;
+        /// `ref`, `Idempotency-Key` and conflation `key`. Reached: `error` `bad_ref`, HTTP 400.
+        reference_bytes_max: usize = 128, 1..=4_096;
+    }
 
-    // --- stopping -----------------------------------------------------------------------------
-    /// Whole time from the signal to the exit.
-    pub drain_timeout_ms: u64,
-    /// Of which at most so long is waited for `restart_ack`.
-    pub restart_ack_timeout_ms: u64,
-    /// Told to clients in `server_restart`: when to come back.
-    pub reconnect_after_ms: u64,
+    "A room" {
+        /// Messages kept per room, unless its options say otherwise.
+        room_history_messages: usize = 100, 0..=ANY;
+        /// Payload bytes kept per room, unless its options say otherwise.
+        room_history_bytes: usize = 1 << 20, 0..=ANY;
+        /// Age after which a message is forgotten, unless the room's options say otherwise.
+        room_history_age_ms: u64 = 10 * 60_000, 0..=365 * DAY_MS;
+        /// Messages in one answer to `history`. Reached: the answer says `complete: false`.
+        history_page_messages_max: usize = 1_000, 1..=1_000_000;
+    }
+
+    "Fairness" {
+        /// Deliveries of fan-out in one turn of a shard. Reached: the rest of the room follows in the
+        /// next turn, in order, after sockets and timers had theirs.
+        deliveries_per_turn: usize = 20_000, 1..=ANY;
+    }
+
+    "Stopping" {
+        /// Whole time from the signal to the exit.
+        drain_timeout_ms: u64 = 30_000, 0..=DAY_MS;
+        /// Of which at most so long is waited for `restart_ack`.
+        restart_ack_timeout_ms: u64 = 5_000, 0..=DAY_MS;
+        /// Told to clients in `server_restart`: when to come back.
+        reconnect_after_ms: u64 = 1_000, 0..=DAY_MS;
+    }
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections_max: 50_000,
-            refusals_max: 1_024,
-            listen_backlog: 4_096,
-            http_connections_max: 4_096,
-            rooms_max: 1_000_000,
-            history_bytes_max: 1 << 30,
-            inbox_messages_max: 65_536,
-            idempotency_keys_max: 100_000,
-            idempotency_window_ms: 5 * 60_000,
-            message_bytes_max: 64 * 1024,
-            fragments_max: 1_024,
-            outbox_bytes_max: 256 * 1024,
-            head_bytes_max: 16 * 1024,
-            headers_max: 64,
-            handshake_timeout_ms: 10_000,
-            rooms_per_connection_max: 128,
-            messages_per_second_max: 100,
-            pending_requests_max: 64,
-            ping_interval_ms: 25_000,
-            pong_timeout_ms: 10_000,
-            close_timeout_ms: 5_000,
-            room_name_bytes_max: 255,
-            user_id_bytes_max: 255,
-            reference_bytes_max: 128,
-            room_history_messages: 100,
-            room_history_bytes: 1 << 20,
-            room_history_age_ms: 10 * 60_000,
-            history_page_messages_max: 1_000,
-            deliveries_per_turn: 20_000,
-            drain_timeout_ms: 30_000,
-            restart_ack_timeout_ms: 5_000,
-            reconnect_after_ms: 1_000,
+/// What there is to know about one limit, for flags, files and the documentation.
+#[derive(Debug, Clone, Copy)]
+pub struct LimitDescription {
+    /// The field's name, which is its key in the settings file too.
+    pub name: &'static str,
+    /// The part of the system it belongs to.
+    pub section: &'static str,
+    /// Its comment above.
+    pub help: &'static str,
+    /// The values that make sense.
+    pub range: (u64, u64),
+}
+
+/// Why a limit was not set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    /// No limit has this name.
+    #[error("there is no limit of this name: `tidings serve --help` lists them all")]
+    Unknown,
+    /// The value makes no sense (given: the least and the greatest that do).
+    #[error("is not a whole number from {0} to {1}: give one")]
+    OutOfRange(u64, u64),
+}
+
+/// Makes the struct, its defaults and its description from one list.
+macro_rules! limits {
+    ($($section:literal {
+        $($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $range:expr;)+
+    })+) => {
+        /// All limits of a node. Times are in milliseconds, sizes in bytes, the rest are counts.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Limits { $($($(#[doc = $doc])+ pub $name: $type,)+)+ }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($($name: $default,)+)+ }
+            }
         }
+
+        impl Limits {
+            /// Every limit, in the order of the list above.
+            pub const ALL: &[LimitDescription] = &[$($(LimitDescription {
+                name: stringify!($name),
+                section: $section,
+                help: concat!($($doc, "\n",)+),
+                range: (*$range.start(), *$range.end()),
+            },)+)+];
+
+            /// Sets the limit of this name.
+            pub fn set(&mut self, name: &str, value: u64) -> Result<(), LimitError> {
+                match name {
+                    $($(stringify!($name) => {
+                        let range: std::ops::RangeInclusive<u64> = $range;
+                        let refusal = LimitError::OutOfRange(*range.start(), *range.end());
+                        if !range.contains(&value) {
+                            return Err(refusal);
+                        }
+                        self.$name = <$type>::try_from(value).map_err(|_| refusal)?;
+                    })+)+
+                    _ => return Err(LimitError::Unknown),
+                }
+                Ok(())
+            }
+
+            /// The value of the limit of this name.
+            pub fn get(&self, name: &str) -> Option<u64> {
+                match name {
+                    $($(stringify!($name) => u64::try_from(self.$name).ok(),)+)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+use limits;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value_that_may_be_set() {
+        let defaults = Limits::default();
+        let mut limits = Limits::default();
+        for limit in Limits::ALL {
+            let value = defaults.get(limit.name).expect("the list and the struct are one");
+            assert_eq!(limits.set(limit.name, value), Ok(()), "{}", limit.name);
+        }
+        assert_eq!(limits, defaults);
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused_with_the_range() {
+        let mut limits = Limits::default();
+        assert_eq!(limits.set("ping_interval_ms", 0), Err(LimitError::OutOfRange(1, DAY_MS)));
+        assert_eq!(limits.set("pings", 1), Err(LimitError::Unknown));
+        assert_eq!(limits, Limits::default());
     }
 }
