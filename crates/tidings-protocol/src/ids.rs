@@ -40,7 +40,7 @@ pub enum NameError {
     Control,
 }
 
-fn check(name: &str, bytes_max: usize) -> Result<(), NameError> {
+pub(crate) fn check(name: &str, bytes_max: usize) -> Result<(), NameError> {
     if name.is_empty() {
         Err(NameError::Empty)
     } else if name.len() > bytes_max {
@@ -63,6 +63,11 @@ macro_rules! name_type {
             pub fn new(name: &str, limits: &Limits) -> Result<Self, NameError> {
                 check(name, limits.$limit)?;
                 Ok(Self(name.into()))
+            }
+
+            /// Checks a name that need not be kept.
+            pub fn check(name: &str, limits: &Limits) -> Result<(), NameError> {
+                check(name, limits.$limit)
             }
 
             /// The name as text.

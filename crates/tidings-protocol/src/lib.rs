@@ -3,10 +3,17 @@
 //! Knows bytes and their meaning. Refuses to know time, sockets, and who is subscribed.
 #![forbid(unsafe_code)]
 
+pub mod client;
+pub mod codes;
 pub mod ids;
 pub mod limits;
 pub mod message;
+pub mod rest;
+pub mod server;
 
+pub use client::{ClientFrame, Decoded, FrameError};
+pub use codes::{CloseCode, ErrorCode};
 pub use ids::{MessageId, NameError, RoomName, SessionId, UserId};
 pub use limits::Limits;
 pub use message::{Message, Payload};
+pub use server::{GapReason, Received, ServerFrame};

@@ -1,0 +1,204 @@
+//! The fields of a frame as they came: one pass over the text, nothing interpreted yet, because
+//! what a field must be depends on `type`, which may come last.
+//!
+//! Owned by the decoder. Refuses nothing but text that is no JSON object.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::client::FrameError;
+use crate::codes::ErrorCode;
+use crate::ids::MessageId;
+use crate::limits::Limits;
+
+macro_rules! fields {
+    ($($field:ident => $name:literal,)*) => {
+        /// Every field that some frame has, as raw JSON.
+        #[derive(Debug, Default)]
+        pub(crate) struct Fields<'a> {
+            $(pub(crate) $field: Field<'a>,)*
+            /// A field that was given twice.
+            duplicate: Option<&'static str>,
+        }
+
+        impl<'a> Fields<'a> {
+            const fn new() -> Self {
+                Self { $($field: Field { name: $name, value: None },)* duplicate: None }
+            }
+
+            fn of(&mut self, name: Name) -> &mut Field<'a> {
+                match name { $(Name::$field => &mut self.$field,)* Name::other => unreachable!("skipped by the reader") }
+            }
+        }
+
+        #[expect(non_camel_case_types, reason = "variants are the names of fields")]
+        #[derive(Deserialize)]
+        #[serde(field_identifier)]
+        enum Name { $(#[serde(rename = $name)] $field,)* #[serde(other)] other }
+    };
+}
+
+fields! {
+    kind => "type",
+    room => "room",
+    text => "text",
+    data => "data",
+    key => "key",
+    reference => "ref",
+    last_message_id => "last_message_id",
+    after => "after",
+    limit => "limit",
+    token => "token",
+    user_id => "user_id",
+    rooms => "rooms",
+    session_id => "session_id",
+    positions => "positions",
+}
+
+/// One field: its name and what it holds. `null` is the same as left out, except in `data`.
+#[derive(Debug, Default)]
+pub(crate) struct Field<'a> {
+    pub(crate) name: &'static str,
+    value: Option<&'a RawValue>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads the fields; `None` if the text is not one JSON object.
+    pub(crate) fn read(text: &'a str) -> Option<Self> {
+        // Plain chat is told apart by its first character, without an error being made.
+        if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {
+            return None;
+        }
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let fields = reader.deserialize_map(Reader).ok()?;
+        reader.end().ok()?;
+        Some(fields)
+    }
+
+    /// The frame's type, or what is taken for it; `None` if there is neither.
+    pub(crate) fn kind_or(&self, default: Option<&'static str>) -> Option<Result<Cow<'a, str>, FrameError>> {
+        if self.kind.value.is_none() {
+            return default.map(|kind| self.no_duplicate().map(|()| kind.into()));
+        }
+        Some(self.no_duplicate().and_then(|()| self.kind.required_string()))
+    }
+
+    /// The `ref` for an `error`, where it is fit to be sent back.
+    pub(crate) fn usable_reference(&self, limits: &Limits) -> Option<String> {
+        self.reference.short_string(limits).ok().flatten().map(Cow::into_owned)
+    }
+
+    fn no_duplicate(&self) -> Result<(), FrameError> {
+        match self.duplicate {
+            None => Ok(()),
+            Some(name) => Err(bad_frame(format!("field {name} is given twice: give it once"))),
+        }
+    }
+}
+
+impl<'a> Field<'a> {
+    /// The raw JSON, `null` included.
+    pub(crate) const fn raw(&self) -> Option<&'a RawValue> {
+        self.value
+    }
+
+    /// The raw JSON, unless it is `null`.
+    pub(crate) fn present(&self) -> Option<&'a str> {
+        self.value.map(RawValue::get).filter(|&raw| raw != "null")
+    }
+
+    /// A string.
+    pub(crate) fn string(&self) -> Result<Option<Cow<'a, str>>, FrameError> {
+        let Some(raw) = self.present() else { return Ok(None) };
+        let inner = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
+        match inner {
+            // The reader has checked the string already; without escapes it stands as it is.
+            Some(inner) if !inner.contains('\\') => Ok(Some(inner.into())),
+            _ => match serde_json::from_str::<String>(raw) {
+                Ok(string) => Ok(Some(string.into())),
+                Err(_) => Err(self.must_be("a string")),
+            },
+        }
+    }
+
+    /// A string that must be there.
+    pub(crate) fn required_string(&self) -> Result<Cow<'a, str>, FrameError> {
+        self.string()?.ok_or_else(|| self.must_be("a string"))
+    }
+
+    /// A string fit for `ref` and `key`.
+    pub(crate) fn short_string(&self, limits: &Limits) -> Result<Option<Cow<'a, str>>, FrameError> {
+        let Some(string) = self.string()? else { return Ok(None) };
+        match check_reference(&string, limits) {
+            Ok(()) => Ok(Some(string)),
+            Err(reason) => Err(FrameError::new(ErrorCode::BadRef, format!("{} {reason}", self.name))),
+        }
+    }
+
+    /// A message id.
+    pub(crate) fn position(&self) -> Result<Option<MessageId>, FrameError> {
+        let Some(raw) = self.present() else { return Ok(None) };
+        match parse_position(raw) {
+            Some(id) => Ok(Some(id)),
+            None => Err(self.must_be("a message id: a whole number from 0 to below 2^53")),
+        }
+    }
+
+    /// A count.
+    pub(crate) fn count(&self) -> Result<Option<usize>, FrameError> {
+        let Some(raw) = self.present() else { return Ok(None) };
+        match serde_json::from_str::<u64>(raw) {
+            Ok(count) => Ok(Some(usize::try_from(count).unwrap_or(usize::MAX))),
+            Err(_) => Err(self.must_be("a whole number")),
+        }
+    }
+
+    /// That this field is not what it has to be.
+    pub(crate) fn must_be(&self, what: &str) -> FrameError {
+        bad_frame(format!("field {} must be {what}: correct it", self.name))
+    }
+}
+
+/// A frame that is not what its type asks for.
+pub(crate) fn bad_frame(message: String) -> FrameError {
+    FrameError::new(ErrorCode::BadFrame, message)
+}
+
+/// The rule for `ref`, `key` and `Idempotency-Key`: as for names, by their own limit.
+pub fn check_reference(text: &str, limits: &Limits) -> Result<(), crate::NameError> {
+    crate::ids::check(text, limits.reference_bytes_max)
+}
+
+fn parse_position(raw: &str) -> Option<MessageId> {
+    serde_json::from_str::<u64>(raw).ok().filter(|&id| id < MessageId::LIMIT).map(MessageId)
+}
+
+struct Reader;
+
+impl<'a> Visitor<'a> for Reader {
+    type Value = Fields<'a>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a frame")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Fields<'a>, A::Error> {
+        let mut fields = Fields::new();
+        while let Some(name) = map.next_key::<Name>()? {
+            if matches!(name, Name::other) {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value = map.next_value::<&'a RawValue>()?;
+            let field = fields.of(name);
+            let name = field.name;
+            if field.value.replace(value).is_some() {
+                fields.duplicate = Some(name);
+            }
+        }
+        Ok(fields)
+    }
+}
