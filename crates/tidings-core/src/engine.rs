@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use tidings_protocol::{Message, MessageId, Payload, RoomName, SessionId, UserId};
+use tidings_protocol::{ErrorCode, Message, MessageId, Payload, RoomName, SessionId, UserId};
 
 /// Keeper of the rooms' logs. Every implementation passes the suite in [`crate::contract`].
 pub trait Engine: Send + Sync + 'static {
@@ -31,7 +31,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Watching again is harmless and answers the same way.
     fn watch(&self, now: Timestamp, room: &RoomName, done: Completion<MessageId>);
 
-    /// This node lost its last member of a room.
+    /// This node lost its last member of a room. Another shard may have entered it since: an
+    /// engine that has something to undo asks [`Hub::has_members`](crate::Hub::has_members), under
+    /// the same lock as `watch`.
     fn unwatch(&self, room: &RoomName);
 
     /// Rooms that have history or a member on this node, in the order of their names, after a name
@@ -154,6 +156,17 @@ pub enum EngineError {
     /// The store behind the engine does not answer.
     #[error("the engine's store does not answer: try again in a moment")]
     Unavailable,
+}
+
+impl EngineError {
+    /// What the client is told.
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::TooManyRooms => ErrorCode::TooManyRooms,
+            Self::MessageTooLarge => ErrorCode::MessageTooLarge,
+            Self::Unavailable => ErrorCode::Unavailable,
+        }
+    }
 }
 
 /// The answer to an engine call, on its way back to whoever asked. Called exactly once; one that

@@ -5,12 +5,25 @@
 
 pub mod engine;
 pub mod hub;
+pub mod mailbox;
 pub mod memory;
+pub mod messaging;
 pub mod options;
+pub mod outlet;
+pub mod recovery;
 pub mod rights;
+pub mod rooms;
+pub mod slots;
 pub mod telemetry;
 
-pub use engine::{Completion, Engine, EngineError, Page, Position, Publication, Published, RoomSummary};
+pub use engine::{
+    Completion, Engine, EngineError, Page, Position, Publication, Published, RoomSummary, Timestamp,
+};
 pub use hub::{Hub, Inbox, ShardSet};
+pub use mailbox::{Collected, Mailbox, Post};
+pub use messaging::{Entrance, Messaging, Now, Wiring, Wish};
 pub use options::{RoomOptions, RoomRules, SlowConsumerPolicy};
+pub use outlet::Outlet;
 pub use rights::Identity;
+pub use rooms::Batch;
+pub use slots::{Slot, SlotKey, Slots};

@@ -1,0 +1,159 @@
+//! A shard's mailbox: what other threads (and the engine, inline) leave for it.
+//!
+//! Owned by the shard, which empties it once a turn; anybody may post. It refuses to grow: past
+//! `inbox_messages_max` announcements it keeps only the newest of each room. That message's `prev`
+//! then fits no cursor, so every subscription reads the room's log: late, but nothing is lost.
+//! Answers to the shard's own requests are always taken; the shard bounds how many it asks for.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tidings_protocol::{Message, MessageId, RoomName};
+
+use crate::engine::{EngineError, Page, Published};
+use crate::hub::Inbox;
+use crate::rooms::SubscriptionKey;
+use crate::slots::SlotKey;
+
+/// Something posted to a shard, in the order of posting.
+#[derive(Debug)]
+pub enum Post {
+    /// The engine stored a message in a room that this shard has members in.
+    Announced(Arc<Message>),
+    /// Answer to `watch`: the room's newest id.
+    Watched {
+        /// The room.
+        room: RoomName,
+        /// Its head, or why it cannot be watched.
+        head: Result<MessageId, EngineError>,
+    },
+    /// Answer to reading a log for a subscription.
+    PageRead {
+        /// Whose cursor it was read for.
+        subscription: SubscriptionKey,
+        /// What was read.
+        page: Result<Page, EngineError>,
+    },
+    /// Answer to a client's `message`.
+    Published {
+        /// Who published.
+        publisher: SlotKey,
+        /// Where.
+        room: RoomName,
+        /// The client's name for the request, if it wants an `ack`.
+        reference: Option<Box<str>>,
+        /// The message's id.
+        result: Result<Published, EngineError>,
+    },
+    /// Answer to a client's `history`.
+    HistoryRead {
+        /// Who asked.
+        asker: SlotKey,
+        /// What was asked.
+        query: HistoryQuery,
+        /// What was read.
+        page: Result<Page, EngineError>,
+    },
+}
+
+/// A client's question for a stretch of a room's log.
+#[derive(Debug)]
+pub struct HistoryQuery {
+    /// The room.
+    pub room: RoomName,
+    /// Messages after this id.
+    pub after: MessageId,
+    /// At most so many.
+    pub messages_max: usize,
+    /// The client's name for the request.
+    pub reference: Option<Box<str>>,
+}
+
+/// See the module.
+pub struct Mailbox {
+    state: Mutex<State>,
+    announcements_max: usize,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct State {
+    posts: Vec<Post>,
+    announcements: usize,
+    newest_of_overflowed: HashMap<RoomName, Arc<Message>>,
+    /// The owner is at work and will look again before it sleeps.
+    awake: bool,
+}
+
+/// What was in a mailbox.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// In the order of posting. Cleared and reused by the next collection.
+    pub posts: Vec<Post>,
+    /// Whether announcements had to be left out.
+    pub overflowed: bool,
+}
+
+impl Mailbox {
+    /// A mailbox for a shard; `wake` ends the shard's sleep and may be called from any thread.
+    pub fn new(announcements_max: usize, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { state: Mutex::default(), announcements_max, wake: Box::new(wake) }
+    }
+
+    /// Leaves an answer for the shard.
+    pub fn post(&self, post: Post) {
+        let mut state = self.state();
+        state.posts.push(post);
+        self.wake_if_asleep(state);
+    }
+
+    /// Takes everything. `into.posts` is swapped in as the next buffer.
+    pub fn collect(&self, into: &mut Collected) {
+        into.posts.clear();
+        let mut state = self.state();
+        std::mem::swap(&mut state.posts, &mut into.posts);
+        state.announcements = 0;
+        into.overflowed = !state.newest_of_overflowed.is_empty();
+        let newest = std::mem::take(&mut state.newest_of_overflowed);
+        into.posts.extend(newest.into_values().map(Post::Announced));
+    }
+
+    /// The shard is about to sleep. Says whether it may: with mail waiting it must not.
+    pub fn may_sleep(&self) -> bool {
+        let mut state = self.state();
+        let empty = state.posts.is_empty() && state.newest_of_overflowed.is_empty();
+        state.awake = !empty;
+        empty
+    }
+
+    /// The shard is at work: posting need not wake it.
+    pub fn woken(&self) {
+        self.state().awake = true;
+    }
+
+    fn wake_if_asleep(&self, mut state: MutexGuard<'_, State>) {
+        let asleep = !std::mem::replace(&mut state.awake, true);
+        drop(state);
+        if asleep {
+            (self.wake)();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while holding the lock leaves the state whole: each step under it is one call.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inbox for Mailbox {
+    fn announce(&self, message: &Arc<Message>) {
+        let mut state = self.state();
+        if state.announcements < self.announcements_max {
+            state.announcements += 1;
+            state.posts.push(Post::Announced(Arc::clone(message)));
+        } else {
+            state.newest_of_overflowed.insert(message.room.clone(), Arc::clone(message));
+        }
+        self.wake_if_asleep(state);
+    }
+}

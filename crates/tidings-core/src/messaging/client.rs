@@ -1,0 +1,139 @@
+//! What the rules of messaging remember of a connection.
+
+use tidings_protocol::{MessageId, RoomName, SessionId};
+
+use crate::rights::Identity;
+use crate::slots::SlotKey;
+
+/// How a connection comes in.
+#[derive(Debug, Clone)]
+pub enum Entrance {
+    /// `/ws`: silent, a guest in the room `lobby` until a `hello` says otherwise.
+    Lobby,
+    /// `/ws/{room}` and `/ws/{room}/{user}`: joined at once, the first frame sent is `session`.
+    Room {
+        /// The room.
+        room: RoomName,
+        /// Who comes in.
+        identity: Identity,
+        /// The last message the client has, when it comes back.
+        last_message_id: Option<MessageId>,
+    },
+}
+
+/// What a connection has become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Standing {
+    /// The slot is free.
+    #[default]
+    Absent,
+    /// On `/ws`, before its first frame.
+    Newcomer,
+    /// On `/ws`, spoke without a `hello`: no session.
+    Guest,
+    /// Has a session.
+    Session,
+}
+
+/// One connection. Small, because most of them are idle most of the time.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) key: SlotKey,
+    pub(super) standing: Standing,
+    /// Engine calls on behalf of this client that are not answered yet.
+    pub(super) pending_requests: u16,
+    pub(super) rate: Bucket,
+    pub(super) session: SessionId,
+    pub(super) identity: Identity,
+}
+
+impl Client {
+    pub(super) fn absent() -> Self {
+        Self::new(SlotKey { slot: 0, generation: 0 }, Standing::Absent, 0, 0)
+    }
+
+    pub(super) fn new(key: SlotKey, standing: Standing, frames_per_second: u32, now_ms: u64) -> Self {
+        Self {
+            key,
+            standing,
+            pending_requests: 0,
+            rate: Bucket::full(frames_per_second, now_ms),
+            session: SessionId::from_bytes([0; 16]),
+            identity: Identity::default(),
+        }
+    }
+
+    pub(super) fn session(&self) -> Option<SessionId> {
+        (self.standing == Standing::Session).then_some(self.session)
+    }
+}
+
+/// A token bucket: as many frames a second as its size, and as many at once.
+///
+/// Counts in thousandths of a frame and in milliseconds, so that slow rates lose nothing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bucket {
+    thousandths: u32,
+    filled_at_ms: u32,
+}
+
+impl Bucket {
+    pub(super) fn full(per_second: u32, now_ms: u64) -> Self {
+        Self { thousandths: capacity(per_second), filled_at_ms: low_bits(now_ms) }
+    }
+
+    /// Takes one frame's worth, if there is.
+    pub(super) fn take(&mut self, per_second: u32, now_ms: u64) -> bool {
+        if per_second == 0 {
+            return true;
+        }
+        let elapsed_ms = low_bits(now_ms).wrapping_sub(self.filled_at_ms);
+        self.filled_at_ms = low_bits(now_ms);
+        let gained = elapsed_ms.saturating_mul(per_second);
+        self.thousandths = self.thousandths.saturating_add(gained).min(capacity(per_second));
+        match self.thousandths.checked_sub(1_000) {
+            Some(left) => {
+                self.thousandths = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+const fn capacity(per_second: u32) -> u32 {
+    per_second.saturating_mul(1_000)
+}
+
+/// Time differences of up to 49 days come out right, and a longer silence fills any bucket.
+const fn low_bits(ms: u64) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "meant")]
+    let low = ms as u32;
+    low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_may_send_its_rate_at_once_and_then_its_rate() {
+        let mut bucket = Bucket::full(10, 0);
+        assert_eq!((0..20).filter(|_| bucket.take(10, 0)).count(), 10);
+        assert!(!bucket.take(10, 99));
+        assert!(bucket.take(10, 100));
+        assert!(!bucket.take(10, 100));
+        assert_eq!((0..50).filter(|_| bucket.take(10, 60_000)).count(), 10);
+    }
+
+    #[test]
+    fn no_limit_is_no_limit() {
+        let mut bucket = Bucket::full(0, 0);
+        assert!((0..10_000).all(|_| bucket.take(0, 0)));
+    }
+
+    #[test]
+    fn an_idle_client_costs_at_most_64_bytes() {
+        assert!(size_of::<Client>() <= 64, "{} bytes", size_of::<Client>());
+    }
+}

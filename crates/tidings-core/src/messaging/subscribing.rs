@@ -1,0 +1,246 @@
+//! How a connection becomes a member of a room, and ceases to be one.
+//!
+//! One joins first and reads afterwards: once the room is watched, everything newer is announced,
+//! so nothing can fall between the log that is read and the messages that follow.
+
+use std::sync::Arc;
+
+use tidings_protocol::codes::ErrorCode;
+use tidings_protocol::{Message, MessageId, RoomName, ServerFrame};
+
+use super::Messaging;
+use crate::engine::{Completion, EngineError, Page, Position};
+use crate::mailbox::Post;
+use crate::outlet::Outlet;
+use crate::recovery::Gap;
+use crate::rooms::Pace;
+use crate::slots::Slot;
+use crate::telemetry::Counter;
+
+/// What a connection that joins wants to have and to be told.
+#[derive(Debug)]
+pub(super) struct JoinRequest {
+    pub(super) from: Position,
+    pub(super) answer: Answer,
+}
+
+/// How a join is answered.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Not at all: the connection knows already that it is in.
+    Silent,
+    /// With `joined`, then the missed messages one by one.
+    Joined { reference: Option<Box<str>> },
+    /// With `restore`, which holds the missed messages.
+    Restore,
+}
+
+impl<E: Default> Messaging<E> {
+    /// Makes a connection a member of a room.
+    pub(super) fn join(
+        &mut self,
+        client: Slot,
+        name: &RoomName,
+        request: JoinRequest,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        if let Some(room) = self.rooms.find(name.as_str())
+            && self.rooms.of(client).place_in(room).is_some()
+        {
+            return self.join_again(client, room, &request, outlet);
+        }
+        let Some(room) = self.enter(client, name) else {
+            let reference = request.answer.reference();
+            return self.refuse(client, ErrorCode::TooManyRooms, reference, outlet);
+        };
+        if self.rooms.room(room).is_some_and(|room| room.watched) {
+            self.settle(client, room, request, outlet);
+        } else {
+            self.requests.insert((client, room), request);
+        }
+    }
+
+    /// A member who joins again is told where the room stands; its cursor is the server's.
+    fn join_again(
+        &self,
+        client: Slot,
+        room: Slot,
+        request: &JoinRequest,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        if let Some(room) = self.rooms.room(room)
+            && let Answer::Joined { reference } = &request.answer
+        {
+            let (last_message_id, room, reference) = (room.head, &room.name, reference.as_deref());
+            outlet.answer(client, &ServerFrame::Joined { room, last_message_id, recovered: None, reference });
+        }
+    }
+
+    /// Takes a place in a room, opening it if need be; `None` if a limit forbids it.
+    fn enter(&mut self, client: Slot, name: &RoomName) -> Option<Slot> {
+        let limits = &self.wiring.limits;
+        if self.rooms.of(client).as_slice().len() >= limits.rooms_per_connection_max {
+            return None;
+        }
+        let room = match self.rooms.find(name.as_str()) {
+            Some(room) => room,
+            None if self.rooms.len() >= limits.rooms_max => return None,
+            None => self.open_room(name),
+        };
+        self.rooms.enter(client, room, MessageId::ZERO);
+        Some(room)
+    }
+
+    fn open_room(&mut self, name: &RoomName) -> Slot {
+        let policy = self.wiring.rules.of(name).slow_consumer;
+        let room = self.rooms.open(name, policy);
+        self.wiring.hub.enter(name, self.wiring.shard);
+        let (mailbox, watched) = (Arc::clone(&self.wiring.mailbox), name.clone());
+        let done = Completion::new(move |head| mailbox.post(Post::Watched { room: watched, head }));
+        self.wiring.engine.watch(self.now.wall, name, done);
+        room
+    }
+
+    /// The engine announces a room's messages from now on: whoever waited for that goes on.
+    pub(super) fn watched(
+        &mut self,
+        name: &RoomName,
+        head: Result<MessageId, EngineError>,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        let Some(slot) = self.rooms.find(name.as_str()) else { return };
+        let Some(room) = self.rooms.room_mut(slot) else { return };
+        let waiting: Vec<Slot> = room
+            .members
+            .iter()
+            .filter(|member| member.pace == Pace::Waiting)
+            .map(|member| member.slot)
+            .collect();
+        if let Ok(head) = head {
+            room.watched = true;
+            room.head = room.head.max(head);
+        }
+        for client in waiting {
+            let Some(request) = self.requests.remove(&(client, slot)) else { continue };
+            match head {
+                Ok(_) => self.settle(client, slot, request, outlet),
+                Err(error) => {
+                    self.exit(client, slot);
+                    self.refuse(client, error.code(), request.answer.reference(), outlet);
+                }
+            }
+        }
+    }
+
+    /// Sets a new member's cursor; one that comes back with an older position reads the log first.
+    fn settle(
+        &mut self,
+        client: Slot,
+        slot: Slot,
+        request: JoinRequest,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        let Some(head) = self.rooms.room(slot).map(|room| room.head) else { return };
+        let Some(member) = self.rooms.member_mut(client, slot) else { return };
+        match request.from {
+            Position::After(position) if position != head => {
+                member.cursor = position;
+                self.requests.insert((client, slot), request);
+                self.read_log(client, slot, self.wiring.limits.history_page_messages_max);
+            }
+            Position::Head | Position::After(_) => {
+                member.cursor = head;
+                member.pace = Pace::Live;
+                let recovered = (request.from != Position::Head).then_some(true);
+                self.answer_join(client, slot, &request.answer, recovered, &[], outlet);
+            }
+        }
+    }
+
+    /// The log was read for a new member: answers it, then delivers what it missed.
+    pub(super) fn recovered(
+        &mut self,
+        client: Slot,
+        slot: Slot,
+        request: JoinRequest,
+        page: &Page,
+        gap: Option<Gap>,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        // Whoever asks from the beginning has lost nothing it ever had.
+        let told = gap.filter(|gap| gap.after != MessageId::ZERO);
+        let (now, later) = match request.answer {
+            Answer::Restore => page.messages.split_at(self.restorable(&page.messages)),
+            Answer::Silent | Answer::Joined { .. } => page.messages.split_at(0),
+        };
+        self.answer_join(client, slot, &request.answer, Some(gap.is_none()), now, outlet);
+        if let Some(gap) = told {
+            self.tell_gap(client, slot, gap, outlet);
+        }
+        if let Some(last) = now.last()
+            && let Some(member) = self.rooms.member_mut(client, slot)
+        {
+            member.cursor = last.id;
+        }
+        self.deliver_log(client, slot, later.to_vec(), outlet);
+    }
+
+    /// How many messages go into one `restore` frame: what half an outbox holds. The rest follow
+    /// as `message` frames.
+    pub(super) fn restorable(&self, messages: &[Arc<Message>]) -> usize {
+        let bytes_max = self.wiring.limits.outbox_bytes_max / 2;
+        let sizes = messages.iter().map(|message| message.payload.len() + ENVELOPE_BYTES);
+        let ends = sizes.scan(0, |sum, size| {
+            *sum += size;
+            Some(*sum)
+        });
+        ends.take_while(|&end| end <= bytes_max).count()
+    }
+
+    fn answer_join(
+        &self,
+        client: Slot,
+        slot: Slot,
+        answer: &Answer,
+        recovered: Option<bool>,
+        messages: &[Arc<Message>],
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        let Some(cursor) = self.rooms.member(client, slot).map(|member| member.cursor) else { return };
+        let Some(room) = self.rooms.room(slot).map(|room| &room.name) else { return };
+        match answer {
+            Answer::Silent => {}
+            Answer::Joined { reference } => {
+                let (last_message_id, reference) = (cursor, reference.as_deref());
+                outlet.answer(client, &ServerFrame::Joined { room, last_message_id, recovered, reference });
+            }
+            Answer::Restore => {
+                self.wiring.counters.add(Counter::MessageDelivered, messages.len() as u64);
+                let recovered = recovered.unwrap_or(true);
+                outlet.answer(client, &ServerFrame::Restore { room, messages, recovered });
+            }
+        }
+    }
+
+    /// Ends a membership, and the shard's interest in the room if it was the last one.
+    pub(super) fn exit(&mut self, client: Slot, room: Slot) {
+        self.requests.remove(&(client, room));
+        if let Some(name) = self.rooms.leave(client, room)
+            && self.wiring.hub.exit(&name, self.wiring.shard)
+        {
+            self.wiring.engine.unwatch(&name);
+        }
+    }
+}
+
+/// About what a message's JSON needs besides its payload.
+const ENVELOPE_BYTES: usize = 128;
+
+impl Answer {
+    pub(super) fn reference(&self) -> Option<&str> {
+        match self {
+            Self::Joined { reference } => reference.as_deref(),
+            Self::Silent | Self::Restore => None,
+        }
+    }
+}

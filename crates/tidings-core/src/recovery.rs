@@ -1,0 +1,121 @@
+//! What a stretch of a log proves about a cursor. Nothing else in the system decides what was
+//! missed.
+//!
+//! Pure functions; they refuse to wait, to read a clock, and to guess.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tidings_protocol::{GapReason, Message, MessageId};
+
+use crate::engine::{Page, Timestamp};
+
+/// Messages with ids between the two may be lost to this subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The last message the subscriber surely has.
+    pub after: MessageId,
+    /// The first id that is surely not missing.
+    pub before: MessageId,
+    /// What happened to them.
+    pub reason: GapReason,
+}
+
+/// Judges whether `page`, read from `cursor` on, continues where the cursor stands. `None` is the
+/// proof that it does.
+pub fn gap(cursor: MessageId, page: &Page, now: Timestamp) -> Option<Gap> {
+    let told = |before, reason| Some(Gap { after: cursor, before, reason });
+    match page.messages.first() {
+        Some(first) if first.prev == cursor => None,
+        Some(first) if first.prev > cursor => told(first.id, GapReason::Expired),
+        // The log never contained the cursor: it is another log than the one that was read before.
+        Some(first) => told(first.id, GapReason::RolledBack),
+        None if page.head == cursor => None,
+        None if page.head > cursor => told(MessageId(page.head.0 + 1), GapReason::Expired),
+        // The log ends before the cursor. Ids follow the clock, so whatever was stored and lost
+        // since has an id of at most now.
+        None if page.head == MessageId::ZERO => told(end_of_time(cursor, now), GapReason::Expired),
+        None => told(end_of_time(cursor, now), GapReason::RolledBack),
+    }
+}
+
+fn end_of_time(cursor: MessageId, now: Timestamp) -> MessageId {
+    MessageId(now.0.max(cursor.0) + 1)
+}
+
+/// Where a cursor stands after a page was delivered.
+pub fn end(page: &Page) -> MessageId {
+    page.messages.last().map_or(page.head, |last| last.id)
+}
+
+/// Keeps only the newest message of each key, in the order of their ids.
+pub fn conflate(messages: &[Arc<Message>]) -> Vec<Arc<Message>> {
+    let newest: HashMap<Option<&str>, MessageId> =
+        messages.iter().map(|message| (message.key.as_deref(), message.id)).collect();
+    messages.iter().filter(|message| newest[&message.key.as_deref()] == message.id).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidings_protocol::{Limits, Payload, RoomName};
+
+    fn log(ids: &[u64]) -> Vec<Arc<Message>> {
+        ids.windows(2).map(|pair| message(pair[1], pair[0], None)).collect()
+    }
+
+    fn message(id: u64, prev: u64, key: Option<&str>) -> Arc<Message> {
+        Arc::new(Message {
+            room: RoomName::new("r", &Limits::default()).unwrap(),
+            id: MessageId(id),
+            prev: MessageId(prev),
+            user: None,
+            key: key.map(Into::into),
+            payload: Payload::Text("".into()),
+            stored_at_ms: 0,
+        })
+    }
+
+    fn judge(cursor: u64, ids: &[u64], head: u64) -> Option<(u64, u64, GapReason)> {
+        let page = Page { messages: log(ids), head: MessageId(head) };
+        gap(MessageId(cursor), &page, Timestamp(1_000)).map(|gap| (gap.after.0, gap.before.0, gap.reason))
+    }
+
+    #[test]
+    fn an_unbroken_chain_proves_that_nothing_is_missing() {
+        assert_eq!(judge(3, &[3, 5, 9], 9), None);
+        assert_eq!(judge(0, &[0, 5], 5), None);
+        assert_eq!(judge(9, &[], 9), None);
+        assert_eq!(judge(0, &[], 0), None);
+    }
+
+    #[test]
+    fn a_trimmed_log_is_a_gap_up_to_its_first_message() {
+        assert_eq!(judge(3, &[5, 9], 9), Some((3, 9, GapReason::Expired)));
+        assert_eq!(judge(3, &[], 9), Some((3, 10, GapReason::Expired)));
+    }
+
+    #[test]
+    fn a_log_that_does_not_know_the_cursor_was_rolled_back() {
+        assert_eq!(judge(4, &[3, 9], 9), Some((4, 9, GapReason::RolledBack)));
+        assert_eq!(judge(12, &[], 9), Some((12, 1_001, GapReason::RolledBack)));
+    }
+
+    #[test]
+    fn a_log_that_is_gone_may_have_lost_messages_until_now() {
+        assert_eq!(judge(12, &[], 0), Some((12, 1_001, GapReason::Expired)));
+        assert_eq!(judge(5_000, &[], 0), Some((5_000, 5_001, GapReason::Expired)));
+    }
+
+    #[test]
+    fn conflation_keeps_the_newest_of_each_key_in_order() {
+        let messages = [
+            message(1, 0, Some("eur")),
+            message(2, 1, None),
+            message(3, 2, Some("usd")),
+            message(4, 3, Some("eur")),
+        ];
+        let ids: Vec<_> = conflate(&messages).iter().map(|message| message.id.0).collect();
+        assert_eq!(ids, [2, 3, 4]);
+    }
+}
