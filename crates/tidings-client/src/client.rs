@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tidings_protocol::codes::CloseCode;
 use tidings_websocket::handshake::Mismatch;
 
 use crate::backoff::Backoff;
@@ -59,8 +60,8 @@ impl Client {
     /// The next event; `None` when nothing happened within `timeout`. An attempt to connect may take up to
     /// [`Options::connect_timeout`] longer.
     ///
-    /// An error is final: the server will not have this client ([`Error::Closed`] with 1008, 4000 or 4003, or a
-    /// handshake refused with a 4xx).
+    /// An error is final: the server will not have this client ([`Error::Closed`] with a code after which
+    /// one does not reconnect, or a handshake refused with a 4xx).
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Event>> {
         let deadline = Instant::now() + timeout;
         loop {
@@ -350,7 +351,9 @@ fn join_frame(room: &str, start: Start) -> String {
 /// Whether trying again would only repeat the refusal.
 fn is_final(error: &Error) -> bool {
     match error {
-        Error::Closed { code, .. } => matches!(code, 1008 | 4000 | 4003),
+        // A new token is the application's to get.
+        Error::Closed { code, .. } => CloseCode::from_number(*code)
+            .is_some_and(|code| !code.reconnect() || code == CloseCode::TokenExpired),
         Error::Handshake(Mismatch::Status { status }) => (400..500).contains(status) && *status != 429,
         _ => false,
     }
