@@ -104,6 +104,7 @@ export class Connection {
     if (this.#state === "live") this.#listen_for_silence();
     const frame = parse(data);
     const act = {
+      __proto__: null,
       session: () => this.#settle_in(frame),
       restore: () => this.#restore(frame),
       message: () => this.#deliver(frame, false),
