@@ -10,7 +10,9 @@ mod command;
 mod end_to_end;
 mod failure;
 mod fuzz;
+mod install;
 mod places;
+mod server;
 mod steps;
 mod test;
 
