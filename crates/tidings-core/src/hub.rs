@@ -103,6 +103,14 @@ impl Hub {
         self.stripe(room).contains_key(room)
     }
 
+    /// Visits every room that has members on this node, in no order. The visitor runs under a lock
+    /// of the hub's and must not call back.
+    pub fn each_room(&self, mut visit: impl FnMut(&RoomName)) {
+        for stripe in &self.stripes {
+            stripe.lock().unwrap_or_else(PoisonError::into_inner).keys().for_each(&mut visit);
+        }
+    }
+
     fn stripe(&self, room: &RoomName) -> MutexGuard<'_, HashMap<RoomName, ShardSet>> {
         let stripe = usize::try_from(self.hasher.hash_one(room)).unwrap_or(usize::MAX) % STRIPES;
         // A panic while holding the lock leaves the map whole: every step under it is one call.

@@ -31,6 +31,13 @@ limits! {
         /// Payload bytes of all rooms' history on a node (memory engine). Reached: the messages stored
         /// first are trimmed first; who still needed them is told by `gap`.
         history_bytes_max: usize = 1 << 30, 0..=ANY;
+        /// Time after its last message at which an empty room without history is forgotten (memory
+        /// engine). Until then, a client that comes back to a silent room is told that it missed
+        /// nothing; afterwards, that it may have.
+        room_forgotten_after_ms: u64 = 60 * 60_000, 0..=365 * DAY_MS;
+        /// Rooms, and as many idempotency keys, looked at in one second to find what can be
+        /// forgotten. Reached: the others have their turn in the next second.
+        examined_per_tick: usize = 16_384, 64..=1_000_000;
         /// Announced messages that wait for one shard. Reached: the shard is told that it missed some
         /// and reads the rooms' logs instead, nothing is lost.
         inbox_messages_max: usize = 65_536, 1..=100_000_000;

@@ -1,0 +1,279 @@
+//! The memory engine: every room's log in this process, behind a lock per stripe of rooms.
+//!
+//! Owned by the node, shared by shards and control plane; answers every call inline. Refuses to
+//! outlive the process: a position from before a restart is told by `gap`.
+
+mod log;
+mod repeats;
+mod stripe;
+#[cfg(test)]
+mod tests;
+mod totals;
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tidings_protocol::{Limits, Message, MessageId, RoomName};
+
+use crate::engine::{EngineGauges, Timestamp};
+use crate::{
+    Completion, Engine, EngineError, Hub, Page, Position, Publication, Published, RoomOptions, RoomRules,
+    RoomSummary,
+};
+use repeats::{Repeat, Repeats};
+use stripe::Stripe;
+use totals::Totals;
+
+/// Rooms are spread over this many locks, so that shards rarely meet at one.
+const STRIPES: usize = 64;
+
+/// How often a publication to a new room makes space and finds it taken by another.
+const SPACE_ATTEMPTS: usize = 3;
+
+/// Rooms of one stripe looked at to make space for a new one.
+const EXAMINED_FOR_SPACE: usize = 8;
+
+/// See the module.
+///
+/// Locks, in the order they are taken: a stripe, then the hub's or that of the idempotency keys.
+pub struct MemoryEngine {
+    hub: Arc<Hub>,
+    rules: Arc<RoomRules>,
+    limits: Arc<Limits>,
+    shelves: Vec<Shelf>,
+    repeats: Repeats,
+    totals: Totals,
+    hasher: RandomState,
+}
+
+/// A stripe and what others may know about it without its lock.
+struct Shelf {
+    stripe: Mutex<Stripe>,
+    /// No message of the stripe has a smaller id. `u64::MAX` if it has none.
+    oldest: AtomicU64,
+}
+
+impl MemoryEngine {
+    /// An engine without rooms.
+    pub fn new(hub: Arc<Hub>, rules: Arc<RoomRules>, limits: Arc<Limits>) -> Self {
+        let shelf = || Shelf { stripe: Mutex::default(), oldest: AtomicU64::new(u64::MAX) };
+        Self {
+            repeats: Repeats::new(&limits),
+            shelves: (0..STRIPES).map(|_| shelf()).collect(),
+            totals: Totals::default(),
+            hasher: RandomState::new(),
+            hub,
+            rules,
+            limits,
+        }
+    }
+
+    fn store(&self, now: Timestamp, publication: Publication) -> Result<Published, EngineError> {
+        let options = self.rules.of(&publication.room);
+        self.check_size(&publication, options)?;
+        let Publication { room, user, key, payload, idempotency_key } = publication;
+        let repeat = idempotency_key.map(|key| Repeat { room: room.clone(), key });
+
+        let shelf = &self.shelves[self.place(&room)];
+        let mut stripe = match self.open(now, shelf, &room, repeat.as_ref())? {
+            Opened::Room(stripe) => stripe,
+            Opened::Repeated(id) => return Ok(Published { id, repeated: true }),
+        };
+        let (id, prev) = stripe.next_id(&room, now).ok_or(EngineError::Unavailable)?;
+        let stored_at_ms = now.as_ms();
+        let message = Arc::new(Message { room, id, prev, user, key, payload, stored_at_ms });
+        stripe.append(&message, options, now, &self.totals);
+        shelf.oldest.store(stripe.oldest(), Ordering::Release);
+        if let Some(repeat) = repeat {
+            self.repeats.remember(now, repeat, id);
+        }
+        // Under the lock, so that what is announced has the order of the log.
+        self.hub.announce(&message);
+        drop(stripe);
+
+        self.shrink();
+        Ok(Published { id, repeated: false })
+    }
+
+    fn check_size(&self, publication: &Publication, options: &RoomOptions) -> Result<(), EngineError> {
+        let bytes = publication.payload.len();
+        let fits = bytes <= self.limits.message_bytes_max;
+        let fits_room = !log::keeps_history(options) || bytes <= options.history_bytes;
+        if fits && fits_room { Ok(()) } else { Err(EngineError::MessageTooLarge) }
+    }
+
+    /// Locks the room's stripe with the room in it, unless the publication is a repeat.
+    fn open<'a>(
+        &'a self,
+        now: Timestamp,
+        shelf: &'a Shelf,
+        room: &RoomName,
+        repeat: Option<&Repeat>,
+    ) -> Result<Opened<'a>, EngineError> {
+        for _ in 0..SPACE_ATTEMPTS {
+            let mut stripe = lock(&shelf.stripe);
+            if let Some(id) = repeat.and_then(|repeat| self.repeats.find(now, repeat)) {
+                return Ok(Opened::Repeated(id));
+            }
+            if stripe.knows(room) {
+                return Ok(Opened::Room(stripe));
+            }
+            if self.totals.reserve_room(self.limits.rooms_max) {
+                stripe.add(room, self.hub.has_members(room));
+                return Ok(Opened::Room(stripe));
+            }
+            drop(stripe);
+            if !self.make_space(now, room) {
+                break;
+            }
+        }
+        Err(EngineError::TooManyRooms)
+    }
+
+    /// Forgets a room that is empty and keeps no message. Looks at a few rooms of each stripe; the
+    /// next call looks at the next ones.
+    fn make_space(&self, now: Timestamp, room: &RoomName) -> bool {
+        let first = self.place(room);
+        (0..STRIPES).any(|offset| {
+            let shelf = &self.shelves[(first + offset) % STRIPES];
+            let mut stripe = lock(&shelf.stripe);
+            let count = EXAMINED_FOR_SPACE.min(stripe.rooms());
+            (0..count).any(|_| stripe.examine(&self.hub, &self.rules, now, 0, &self.totals))
+        })
+    }
+
+    /// Trims the messages stored first, of whichever room, until all history fits its limit.
+    fn shrink(&self) {
+        while self.totals.bytes() > self.limits.history_bytes_max {
+            let oldest = |shelf: &&Shelf| shelf.oldest.load(Ordering::Acquire);
+            let shelf = self.shelves.iter().min_by_key(oldest).expect("there are stripes");
+            if oldest(&shelf) == u64::MAX {
+                break;
+            }
+            let mut stripe = lock(&shelf.stripe);
+            stripe.shrink(&self.totals);
+            shelf.oldest.store(stripe.oldest(), Ordering::Release);
+        }
+    }
+
+    fn read(&self, now: Timestamp, room: &RoomName, from: Position, messages_max: usize) -> Page {
+        let mut stripe = lock(&self.shelves[self.place(room)].stripe);
+        let Some(log) = stripe.log(room) else { return Page::default() };
+        let trimmed = log.expire(self.rules.of(room), now);
+        self.totals.subtract(trimmed);
+        let messages = match from {
+            Position::Head => Vec::new(),
+            Position::After(id) => log.after(id, messages_max),
+        };
+        Page { messages, head: log.head() }
+    }
+
+    fn list(&self, now: Timestamp, after: Option<&RoomName>, rooms_max: usize) -> Vec<RoomSummary> {
+        let mut found = Listing { after, rooms_max, rooms: BTreeMap::new() };
+        self.hub.each_room(|room| found.add(room, MessageId::ZERO, 0, 0));
+        for shelf in &self.shelves {
+            let mut stripe = lock(&shelf.stripe);
+            for (room, log) in stripe.logs() {
+                if !found.wants(room) {
+                    continue;
+                }
+                self.totals.subtract(log.expire(self.rules.of(room), now));
+                if log.messages() > 0 || found.rooms.contains_key(room) {
+                    found.add(room, log.head(), log.messages(), log.bytes());
+                }
+            }
+        }
+        found.rooms.into_values().collect()
+    }
+
+    fn place(&self, room: &RoomName) -> usize {
+        usize::try_from(self.hasher.hash_one(room) % STRIPES as u64).expect("a stripe's number is small")
+    }
+}
+
+/// The smallest names after one.
+struct Listing<'a> {
+    after: Option<&'a RoomName>,
+    rooms_max: usize,
+    rooms: BTreeMap<RoomName, RoomSummary>,
+}
+
+impl Listing<'_> {
+    fn wants(&self, room: &RoomName) -> bool {
+        let is_after = self.after.is_none_or(|after| room > after);
+        let full = self.rooms.len() >= self.rooms_max;
+        is_after && (!full || self.rooms.last_key_value().is_some_and(|(last, _)| room <= last))
+    }
+
+    fn add(&mut self, room: &RoomName, head: MessageId, messages: usize, bytes: usize) {
+        if self.wants(room) {
+            self.rooms.insert(room.clone(), RoomSummary { room: room.clone(), head, messages, bytes });
+        }
+        if self.rooms.len() > self.rooms_max {
+            self.rooms.pop_last();
+        }
+    }
+}
+
+enum Opened<'a> {
+    Room(MutexGuard<'a, Stripe>),
+    Repeated(MessageId),
+}
+
+impl Engine for MemoryEngine {
+    fn publish(&self, now: Timestamp, publication: Publication, done: Completion<Published>) {
+        done.complete(self.store(now, publication));
+    }
+
+    fn history(
+        &self,
+        now: Timestamp,
+        room: &RoomName,
+        from: Position,
+        messages_max: usize,
+        done: Completion<Page>,
+    ) {
+        done.complete(Ok(self.read(now, room, from, messages_max)));
+    }
+
+    /// The hub knows already; what is left is to say where the log ends.
+    fn watch(&self, _now: Timestamp, room: &RoomName, done: Completion<MessageId>) {
+        let head = lock(&self.shelves[self.place(room)].stripe).head(room);
+        done.complete(Ok(head));
+    }
+
+    fn unwatch(&self, _room: &RoomName) {}
+
+    fn rooms(
+        &self,
+        now: Timestamp,
+        after: Option<&RoomName>,
+        rooms_max: usize,
+        done: Completion<Vec<RoomSummary>>,
+    ) {
+        done.complete(Ok(self.list(now, after, rooms_max)));
+    }
+
+    fn tick(&self, now: Timestamp) {
+        let grace_us = self.limits.room_forgotten_after_ms.saturating_mul(1_000);
+        for shelf in &self.shelves {
+            let mut stripe = lock(&shelf.stripe);
+            for _ in 0..(self.limits.examined_per_tick / STRIPES).min(stripe.rooms()) {
+                stripe.examine(&self.hub, &self.rules, now, grace_us, &self.totals);
+            }
+            shelf.oldest.store(stripe.oldest(), Ordering::Release);
+        }
+        self.repeats.expire(now, self.limits.examined_per_tick);
+    }
+
+    fn gauges(&self) -> EngineGauges {
+        self.totals.gauges()
+    }
+}
+
+/// A panic while a lock is held leaves the state usable: at worst a total is off by one message.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,156 @@
+//! The rooms behind one lock: their logs, whose turn it is to be looked at, and who has the oldest
+//! message.
+//!
+//! Owned by the memory engine. Refuses to forget a room in a way that could give an id twice.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use tidings_protocol::{Message, MessageId, RoomName};
+
+use crate::engine::Timestamp;
+use crate::memory::log::Log;
+use crate::memory::totals::{Totals, Trimmed};
+use crate::{Hub, RoomOptions, RoomRules};
+
+/// Entries of the order of age that may be stale before it is made anew.
+const STALE_ENTRIES_MAX: usize = 64;
+
+#[derive(Default)]
+pub(crate) struct Stripe {
+    logs: HashMap<RoomName, Log>,
+    /// Every room of `logs` once; the first is looked at next.
+    turns: VecDeque<RoomName>,
+    /// For every room with messages an id that its oldest message does not precede. An entry is
+    /// corrected when it comes to the top, so that publishing need not touch the order.
+    by_age: BinaryHeap<Reverse<(MessageId, RoomName)>>,
+    /// The newest id of all rooms that were forgotten.
+    floor: MessageId,
+}
+
+impl Stripe {
+    pub(crate) fn rooms(&self) -> usize {
+        self.logs.len()
+    }
+
+    pub(crate) fn knows(&self, room: &RoomName) -> bool {
+        self.logs.contains_key(room)
+    }
+
+    pub(crate) fn log(&mut self, room: &RoomName) -> Option<&mut Log> {
+        self.logs.get_mut(room)
+    }
+
+    pub(crate) fn logs(&mut self) -> impl Iterator<Item = (&RoomName, &mut Log)> {
+        self.logs.iter_mut()
+    }
+
+    /// The room's newest id; zero if it is not known.
+    pub(crate) fn head(&self, room: &RoomName) -> MessageId {
+        self.logs.get(room).map_or(MessageId::ZERO, Log::head)
+    }
+
+    /// Begins a room's log.
+    pub(crate) fn add(&mut self, room: &RoomName, has_members: bool) {
+        // Members were told that the log begins at zero, and a room with members is not forgotten:
+        // they have seen all there was. A client that comes back with position zero may have
+        // missed an earlier life of the room; a first message with a predecessor tells it so.
+        let head = if has_members { MessageId::ZERO } else { self.floor };
+        self.logs.insert(room.clone(), Log::new(head));
+        self.turns.push_back(room.clone());
+    }
+
+    /// The id for the room's next message and the one before it. `None` when ids are exhausted, which takes
+    /// a clock far in the future.
+    pub(crate) fn next_id(&self, room: &RoomName, now: Timestamp) -> Option<(MessageId, MessageId)> {
+        let prev = self.head(room);
+        let least = if prev == MessageId::ZERO { self.floor.0 + 1 } else { prev.0 + 1 };
+        let id = least.max(now.0);
+        (id < MessageId::LIMIT).then_some((MessageId(id), prev))
+    }
+
+    /// Appends a message to its room's log, which must be there, and trims the log.
+    pub(crate) fn append(
+        &mut self,
+        message: &Arc<Message>,
+        options: &RoomOptions,
+        now: Timestamp,
+        totals: &Totals,
+    ) {
+        let log = self.logs.get_mut(&message.room).expect("the room was added under the same lock");
+        if log.append(message, options) {
+            totals.add_message(message.payload.len());
+        }
+        totals.subtract(log.trim(options, now));
+        if let (false, Some(oldest)) = (log.ranked, log.oldest()) {
+            log.ranked = true;
+            self.by_age.push(Reverse((oldest, message.room.clone())));
+        }
+    }
+
+    /// No message has a smaller id than this; `u64::MAX` if there is none.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.by_age.peek().map_or(u64::MAX, |Reverse((id, _))| id.0)
+    }
+
+    /// One step towards less history: corrects the order of age, or drops the oldest message.
+    pub(crate) fn shrink(&mut self, totals: &Totals) {
+        let Some(Reverse((id, room))) = self.by_age.pop() else { return };
+        let Some(log) = self.logs.get_mut(&room) else { return };
+        if log.oldest() == Some(id) {
+            totals.subtract(Trimmed { messages: 1, bytes: log.drop_oldest() });
+        }
+        match log.oldest() {
+            Some(oldest) => self.by_age.push(Reverse((oldest, room))),
+            None => log.ranked = false,
+        }
+    }
+
+    /// Looks at the room whose turn it is: drops what is too old, and forgets the room if nothing
+    /// is left, nobody is in it and its newest id is older than `grace_us`. Says whether it was
+    /// forgotten.
+    pub(crate) fn examine(
+        &mut self,
+        hub: &Hub,
+        rules: &RoomRules,
+        now: Timestamp,
+        grace_us: u64,
+        totals: &Totals,
+    ) -> bool {
+        let Some(room) = self.turns.pop_front() else { return false };
+        let log = self.logs.get_mut(&room).expect("rooms that have a turn have a log");
+        totals.subtract(log.expire(rules.of(&room), now));
+        let silent = log.head().0.saturating_add(grace_us) <= now.0 || grace_us == 0;
+        if log.messages() > 0 || !silent || hub.has_members(&room) {
+            self.turns.push_back(room);
+            return false;
+        }
+        self.floor = self.floor.max(log.head());
+        self.logs.remove(&room);
+        totals.remove_room();
+        self.give_back();
+        true
+    }
+
+    /// Forgotten rooms leave entries and empty tables behind.
+    fn give_back(&mut self) {
+        let rooms = self.logs.len();
+        if self.by_age.len() > 2 * rooms + STALE_ENTRIES_MAX {
+            self.rank_anew();
+        }
+        if self.logs.capacity() > 4 * rooms + STALE_ENTRIES_MAX {
+            self.logs.shrink_to(2 * rooms);
+            self.turns.shrink_to(2 * rooms);
+        }
+    }
+
+    fn rank_anew(&mut self) {
+        let mut ranks = Vec::new();
+        for (room, log) in &mut self.logs {
+            log.ranked = log.oldest().is_some();
+            ranks.extend(log.oldest().map(|oldest| Reverse((oldest, room.clone()))));
+        }
+        self.by_age = ranks.into();
+    }
+}
