@@ -149,6 +149,8 @@ test("a long absence is told as a gap where the room no longer reaches back", as
   await ben.sees("missed 12");
   await ben.is_told("gap", "the server no longer keeps them");
   assert.deepEqual(await texts(ben), ["before", ...numbered("missed", 12).slice(-5)]);
+  const rows = await ben.page.locator("#log li").evaluateAll((rows) => rows.map((row) => row.className.split(" ")[0]));
+  assert.deepEqual(rows.slice(0, 3), ["message", "gap", "message"], "the gap stands where it lies");
 });
 
 test("a page that was reloaded shows the room again", async (t) => {

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { Peer } from "./peer.mjs";
 import { load } from "./places.mjs";
 import { Server } from "./server.mjs";
+import { soon } from "./wait.mjs";
 
 const WebSocket = load("ws");
 
@@ -95,11 +96,13 @@ test("the node over its limit says so with 1013, and serves again when someone l
   assert.deepEqual(await second.closed(), { code: 1013, reason: "Server at capacity" });
   first.socket.close();
   await first.closed();
-  let third;
-  do {
-    // The server learns of the close a moment after the client does; until then it may still refuse.
-    third = await enter(t, server, "/ws/full/third");
-  } while (!(await Promise.race([third.receives("session"), third.closed().then(() => null)])));
+  // The server learns of the close a moment after the client does; until then it may still refuse.
+  const try_again = async () => {
+    const third = await enter(t, server, "/ws/full/third");
+    const served = await Promise.race([third.receives("session"), third.closed().then(() => null)]);
+    return served ?? try_again();
+  };
+  await soon("a place is free again", try_again());
 });
 
 test("a stopping server says so, and closes with 1012 after the answer", async (t) => {

@@ -56,9 +56,13 @@ export class MessageList {
     this.#append(row);
   }
 
+  /** A gap goes where it lies: before the first message that surely follows it. */
   add_gap({ after, before, reason }) {
     const which = after === 0 ? `before ${before}` : `between ${after} and ${before}`;
     this.add_note(`Messages ${which} may be lost: ${GAP_REASONS[reason] ?? reason}.`, "gap");
+    const next = Array.from(this.log.querySelectorAll(".message")).find((row) => Number(row.dataset.id) >= before);
+    next?.classList.remove("follows");
+    next?.before(this.log.lastElementChild);
   }
 
   add_unsent({ ref, text }) {
