@@ -39,5 +39,9 @@ pub fn parse(payload: &[u8]) -> Result<Option<CloseFrame<'_>>, Error> {
 
 /// `reason` cut to what fits in a close frame, at a character's boundary.
 pub(crate) fn shorten(reason: &str) -> &str {
-    &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
+    let mut end = reason.len().min(REASON_BYTES_MAX);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    &reason[..end]
 }

@@ -109,6 +109,11 @@ impl Decoder {
         self.finished
     }
 
+    /// Bytes of heap held for what is in progress, 0 when idle: for the embedder's memory accounts.
+    pub fn heap_bytes(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| size_of::<Partial>() + partial.buffer_bytes())
+    }
+
     fn step<'a>(
         &mut self,
         config: &Config,

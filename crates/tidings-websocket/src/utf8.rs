@@ -23,6 +23,11 @@ impl TextBuilder {
         self.text.len() + usize::from(self.tail_bytes)
     }
 
+    /// Bytes of heap held.
+    pub fn capacity(&self) -> usize {
+        self.text.capacity()
+    }
+
     /// Whether nothing was taken so far.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -70,6 +70,14 @@ impl Partial {
         self.header_bytes == 0 && self.frame.is_none() && self.message.is_none()
     }
 
+    pub(super) fn buffer_bytes(&self) -> usize {
+        let message = self.message.as_ref().map_or(0, |message| match &message.body {
+            Body::Text(text) => text.capacity(),
+            Body::Binary(bytes) | Body::Deflated { bytes, .. } => bytes.capacity(),
+        });
+        self.control.capacity() + message
+    }
+
     /// Completes the header with bytes of `input`; answers it and how many were taken. Otherwise keeps them all.
     pub(super) fn continue_header(&mut self, input: &[u8]) -> Result<Option<(Parsed, usize)>, Error> {
         let kept = usize::from(self.header_bytes);

@@ -21,6 +21,13 @@ impl Scratch {
         Scratch { inflater: None, text: String::new(), bytes: Vec::new() }
     }
 
+    /// Bytes of buffers held now, without the inflater's own fixed state.
+    pub fn buffer_bytes(&self) -> usize {
+        self.text.capacity()
+            + self.bytes.capacity()
+            + self.inflater.as_ref().map_or(0, Inflater::buffer_bytes)
+    }
+
     /// Gives back the memory of the message delivered last, whose borrow has ended.
     pub(super) fn release(&mut self) {
         self.text = String::new();

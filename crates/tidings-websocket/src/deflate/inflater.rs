@@ -31,6 +31,10 @@ impl Inflater {
         Inflater { inflate: Decompress::new(false), output: Vec::new() }
     }
 
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        self.output.capacity()
+    }
+
     /// Inflates one whole message, given without its tail.
     pub(crate) fn inflate(&mut self, deflated: &[u8], message_bytes_max: usize) -> Result<&[u8], Error> {
         self.inflate.reset(false);
@@ -85,8 +89,10 @@ impl Inflater {
         if written >= bytes_max {
             return Err(Error::MessageTooBig { limit_bytes: message_bytes_max });
         }
-        let doubled = self.output.len().saturating_mul(2).max(BUFFER_BYTES_FIRST);
-        self.output.resize(doubled.min(bytes_max), 0);
+        let doubled = self.output.len().saturating_mul(2).max(BUFFER_BYTES_FIRST).min(bytes_max);
+        // Exactly, for `Vec` would double once more for the last byte.
+        self.output.reserve_exact(doubled - self.output.len());
+        self.output.resize(doubled, 0);
         Ok(())
     }
 }
