@@ -12,6 +12,7 @@ use crate::command::{cargo, run as run_command};
 use crate::failure::{Failure, Outcome};
 use crate::places;
 use crate::server::Server;
+use crate::steps::Steps;
 use suite::{Part, Reports};
 use tree::Tree;
 
@@ -62,14 +63,17 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     verdict
 }
 
-/// The quick part for `cargo xtask test`.
-pub(crate) fn quick() -> Arguments {
-    Arguments { quick: true, cases: Vec::new(), url: None }
-}
-
-/// Whether the suite can be had on this machine; the failure says why not.
-pub(crate) fn have_suite() -> Outcome {
-    Tree::had_in(&folder()).map(drop)
+/// Adds the quick part to a longer run. Where the suite cannot be had, that is said, and counts as neither good nor bad.
+pub(crate) fn add_quick_to(steps: &mut Steps) {
+    let name = "Autobahn suite, quick part";
+    // Dropped here, because the step takes the tree's lock again.
+    let tree = Tree::had_in(&folder()).map(drop);
+    match tree {
+        Ok(()) => {
+            steps.run(name, || run(&Arguments { quick: true, cases: Vec::new(), url: None }));
+        }
+        Err(reason) => steps.absent(name, &reason),
+    }
 }
 
 fn examine(tree: &Tree, url: &str, arguments: &Arguments) -> Outcome {

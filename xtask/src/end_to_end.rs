@@ -1,18 +1,65 @@
 //! `cargo xtask e2e`: Chromium and other clients that nobody here wrote, against the real binary. It owns how the tests in
-//! `e2e/` are started, and refuses to know what they test.
+//! `e2e/` are installed for and started, and refuses to know what they test.
+
+use std::fs;
+use std::process::ExitCode;
 
 use crate::command::{cargo, command, run as run_command};
 use crate::failure::{Failure, Outcome};
+use crate::install::{self, Probe};
 use crate::places;
+use crate::steps::Steps;
 
-/// Builds the binary, then runs `node --test` over `e2e/` with `TIDINGS_BIN` set to it.
-pub(crate) fn run() -> Outcome {
-    let folder = places::repository().join("e2e");
-    if !folder.is_dir() {
-        return Err(Failure::new("there is no folder e2e/ with the end-to-end tests"));
+/// What the tests run, and the Debian package that has it.
+const PROGRAMS: [(Probe, &str); 7] = [
+    (Probe::Program("chromium"), "chromium"),
+    (Probe::Program("node"), "nodejs"),
+    (Probe::Program("npm"), "npm"),
+    (Probe::Program("curl"), "curl"),
+    (Probe::Program("nginx"), "nginx-light"),
+    (Probe::Program("python3"), "python3"),
+    (Probe::PythonModule("ensurepip"), "python3-venv"),
+];
+
+/// Runs the two steps by themselves.
+pub(crate) fn run() -> ExitCode {
+    let mut steps = Steps::default();
+    add_to(&mut steps);
+    steps.finish()
+}
+
+/// Adds the installation and the tests to a longer run.
+pub(crate) fn add_to(steps: &mut Steps) {
+    let installed = steps.run("programs for the end-to-end tests", prepare);
+    if installed {
+        steps.run("end to end", run_tests);
+    } else {
+        let reason = Failure::new("what it runs could not be installed");
+        steps.run("end to end", || Err(reason));
     }
-    run_command(cargo(&["build", "-p", "tidings"]))?;
-    let mut node = command("sh", &["-c", "exec node --test e2e/*.test.mjs"]);
+}
+
+fn prepare() -> Outcome {
+    install::debian_packages(&PROGRAMS)?;
+    install::twice(|| run_command(command("node", &["e2e/prepare.mjs"])))
+}
+
+fn run_tests() -> Outcome {
+    run_command(cargo(&["build", "--package", "tidings"]))?;
+    let files = test_files()?;
+    let mut words = vec!["--test"];
+    words.extend(files.iter().map(String::as_str));
+    let mut node = command("node", &words);
     node.env("TIDINGS_BIN", places::tidings_binary("debug"));
     run_command(node)
+}
+
+/// Every `*.test.mjs`: named one by one, because older Nodes take no pattern.
+fn test_files() -> Outcome<Vec<String>> {
+    let names = fs::read_dir(places::repository().join("e2e"))?
+        .flatten()
+        .map(|entry| format!("e2e/{}", entry.file_name().to_string_lossy()));
+    let mut files: Vec<String> = names.filter(|name| name.ends_with(".test.mjs")).collect();
+    files.sort();
+    if files.is_empty() { Err(Failure::new("e2e/ has no *.test.mjs")) } else { Ok(files) }
 }

@@ -49,9 +49,9 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::run(&arguments),
         Task::Check => check::run(),
         Task::Autobahn(arguments) => end(autobahn::run(&arguments)),
-        Task::Fuzz(arguments) => end(fuzz::run(&arguments)),
-        Task::Bench(arguments) => end(bench::run(&arguments)),
-        Task::E2e => end(end_to_end::run()),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
+        Task::E2e => end_to_end::run(),
     }
 }
 

@@ -21,3 +21,8 @@ pub(crate) fn target() -> PathBuf {
 pub(crate) fn tidings_binary(profile_folder: &str) -> PathBuf {
     target().join(profile_folder).join("tidings")
 }
+
+/// A path as a word of a command line.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("the path of the repository is valid UTF-8")
+}

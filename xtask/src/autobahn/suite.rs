@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::tree::Tree;
 use crate::command::{could_not_start, run_as_root};
 use crate::failure::{Failure, Outcome};
+use crate::places::text;
 
 /// Cases by pattern, as one process of the suite runs them one after another.
 pub(super) type Part = Vec<String>;
@@ -205,8 +206,4 @@ impl std::fmt::Display for CaseId {
         let numbers: Vec<String> = self.0.iter().map(u32::to_string).collect();
         formatter.write_str(&numbers.join("."))
     }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("the path of the repository is valid UTF-8")
 }

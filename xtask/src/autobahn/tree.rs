@@ -8,10 +8,13 @@ use std::process::Command;
 use super::mirror;
 use crate::command::{capture, root_command, run_as_root, run_into_log};
 use crate::failure::Outcome;
-use crate::install;
+use crate::install::{self, Probe};
+use crate::places::text;
 
 const REQUIREMENTS: &str = include_str!("requirements.txt");
-const PACKAGES: &str = "python2.7,python-pip-whl,python-setuptools,ca-certificates";
+/// A compiler too, for `wsaccel`: with masking and UTF-8 in C instead of Python the suite runs five times as fast.
+const PACKAGES: &str =
+    "python2.7,python-pip-whl,python-setuptools,ca-certificates,gcc,libc6-dev,libpython2.7-dev";
 /// The last pip for Python 2, as Debian 11 ships it.
 const PIP: &str = "/usr/share/python-wheels/pip-20.3.4-py2.py3-none-any.whl/pip";
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -62,7 +65,7 @@ impl Tree {
 }
 
 fn make(folder: &Path, root: &Path) -> Outcome {
-    install::debian_packages(&[("debootstrap", "debootstrap")])?;
+    install::debian_packages(&[(Probe::Program("debootstrap"), "debootstrap")])?;
     let partial = folder.join("tree.partial");
     let log = folder.join("tree.log");
     run_as_root("rm", &["-rf", text(&partial), text(root)])?;
@@ -134,8 +137,4 @@ fn command_in(root: &Path, settings: &[String], words: &[&str]) -> Outcome<Comma
 /// Says for which versions the tree was made; written last, so a tree without it is not finished.
 fn stamp(root: &Path) -> PathBuf {
     root.join("made-for.txt")
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("the path of the repository is valid UTF-8")
 }
