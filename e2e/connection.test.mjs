@@ -2,10 +2,14 @@
 // take minutes to see in Chromium.
 
 import assert from "node:assert/strict";
+import { webcrypto } from "node:crypto";
 import { afterEach, beforeEach, test } from "node:test";
 
 import { Connection } from "../web/connection.js";
 import { UNSENT_MAX } from "../web/unsent.js";
+
+// Browsers and newer versions of Node.js have it; Node.js 18 has it only by another name.
+globalThis.crypto ??= webcrypto;
 
 const real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 

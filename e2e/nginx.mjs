@@ -24,7 +24,10 @@ export async function start_nginx(t, http_block) {
   const folder = mkdtempSync(join(tmpdir(), "tidings-nginx-"));
   const port = await free_port();
   writeFileSync(join(folder, "nginx.conf"), configuration(folder, http_block.replaceAll("LISTEN", `127.0.0.1:${port}`)));
-  const child = spawn("nginx", ["-p", folder, "-c", join(folder, "nginx.conf"), "-e", join(folder, "error.log")], { stdio: "inherit" });
+  // Debian keeps nginx where an ordinary user's PATH does not look.
+  const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
+  const words = ["-p", folder, "-c", join(folder, "nginx.conf"), "-e", join(folder, "error.log")];
+  const child = spawn("nginx", words, { stdio: "inherit", env });
   const ended = once(child, "exit");
   t.after(async () => {
     child.kill();
