@@ -3,6 +3,8 @@
 //! State machines with `now` passed in. Refuses to know sockets, tokio, HTTP, Redis, and the clock.
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod engine;
 pub mod hub;
 pub mod mailbox;
