@@ -58,9 +58,9 @@ export class Tab {
     return this.page.locator(`#log .${kind}`, { hasText: text }).first().waitFor();
   }
 
-  /** Waits until nothing is left that the server has not stored. */
+  /** Waits until all that was written is stored and has come back. */
   has_sent_all() {
-    return this.page.waitForFunction(() => document.querySelectorAll("#unsent .waiting").length === 0);
+    return this.page.waitForFunction(() => document.querySelectorAll("#unsent .waiting, #unsent .stored").length === 0);
   }
 
   /** The delivered messages from top to bottom: `{id, text, recovered, own}`. */

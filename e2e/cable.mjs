@@ -1,12 +1,14 @@
 // A cable between client and server that can be cut: a TCP forwarder. Owns both ends of every connection through it. `cut`
-// lets nothing pass and tells nobody, as a dead network does; `tear` resets; `mend` lets new connections through.
+// lets nothing pass and tells nobody, as a dead network does; `deafen` loses only what the server says; `tear` resets; `mend`
+// lets new connections through.
 
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
 export class Cable {
   #sockets = new Set();
-  #cut = false;
+  #up = true;
+  #down = true;
   #listener;
 
   /** A cable to a port of this machine, with a port of its own. It is removed when the test `t` ends. */
@@ -17,43 +19,50 @@ export class Cable {
     await once(cable.#listener, "listening");
     cable.port = cable.#listener.address().port;
     cable.url = `http://127.0.0.1:${cable.port}`;
-    t.after(() => cable.#remove());
+    t.after(() => {
+      cable.tear();
+      cable.#listener.close();
+    });
     return cable;
   }
 
   cut() {
-    this.#cut = true;
-    for (const socket of this.#sockets) socket.pause();
+    this.#up = this.#down = false;
+  }
+
+  deafen() {
+    this.#down = false;
   }
 
   tear() {
-    this.#cut = true;
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    this.cut();
+    this.#reset_all();
   }
 
   /** What was in flight when it was cut stays lost: those connections are gone. */
   mend() {
+    this.#reset_all();
+    this.#up = this.#down = true;
+  }
+
+  #reset_all() {
     for (const socket of this.#sockets) socket.resetAndDestroy();
-    this.#cut = false;
   }
 
   #join(near, port) {
     const far = connect(port, "127.0.0.1");
-    for (const [from, to] of [[near, far], [far, near]]) {
-      this.#sockets.add(from);
-      from.on("data", (bytes) => this.#cut || to.write(bytes));
-      from.on("end", () => this.#cut || to.end());
-      from.on("error", () => {});
-      from.on("close", () => {
-        this.#sockets.delete(from);
-        if (!this.#cut) to.destroy();
-      });
-    }
-    if (this.#cut) this.cut();
+    this.#lead(near, far, () => this.#up);
+    this.#lead(far, near, () => this.#down);
   }
 
-  #remove() {
-    this.tear();
-    this.#listener.close();
+  #lead(from, to, passes) {
+    this.#sockets.add(from);
+    from.on("data", (bytes) => passes() && to.write(bytes));
+    from.on("end", () => passes() && to.end());
+    from.on("error", () => {});
+    from.on("close", () => {
+      this.#sockets.delete(from);
+      if (passes()) to.destroy();
+    });
   }
 }

@@ -120,6 +120,21 @@ test("a network that dies silently is noticed by the missing sign of life", asyn
   await assert_same_conversation(ana, ben, ["into the fog", "can you hear me?"]);
 });
 
+test("a message whose acknowledgement was lost is sent again, and is there once", async (t) => {
+  const server = await Server.start(t);
+  const cable = await Cable.lay(t, server.port);
+  const ana = await Tab.open(t, browser, server.url, { room: "echo", name: "ana" });
+  const ben = await Tab.open(t, browser, cable.url, { room: "echo", name: "ben" });
+  cable.deafen();
+  await ben.say("did you get this?");
+  await ana.sees("did you get this?");
+  cable.mend();
+  await ben.has_sent_all();
+  await ana.say("yes");
+  await ben.sees("yes");
+  await assert_same_conversation(ana, ben, ["did you get this?", "yes"]);
+});
+
 test("a browser that goes offline and online again keeps the conversation whole", async (t) => {
   const server = await Server.start(t);
   const ana = await Tab.open(t, browser, server.url, { room: "train", name: "ana" });
@@ -161,4 +176,27 @@ test("a page that was reloaded shows the room again", async (t) => {
   await ana.page.reload();
   await ana.sees("still here");
   assert.deepEqual(await texts(ana), ["still here"]);
+});
+
+test("joining another room leaves the first one behind", async (t) => {
+  const server = await Server.start(t);
+  const ana = await Tab.open(t, browser, server.url, { room: "kitchen", name: "ana" });
+  const ben = await Tab.open(t, browser, server.url, { room: "cellar", name: "ben" });
+  await ana.page.getByLabel("Room").fill("cellar");
+  await ana.press("Join");
+  await ana.is("live");
+  await ana.say("nice and cool here");
+  await ben.sees("nice and cool here");
+  assert.equal(await ana.page.title(), "cellar · Tidings");
+});
+
+test("what looks like markup is shown as it was typed", async (t) => {
+  const server = await Server.start(t);
+  const ana = await Tab.open(t, browser, server.url, { room: "quotes", name: "<b>ana</b>" });
+  const text = `<img src=x onerror="document.title='broken'"> & "more"`;
+  await ana.say(text);
+  await ana.has_sent_all();
+  assert.deepEqual(await texts(ana), [text]);
+  assert.equal(await ana.page.locator("#log img, #log b b").count(), 0);
+  assert.equal(await ana.page.locator("#log .byline b").textContent(), "<b>ana</b>");
 });

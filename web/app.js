@@ -94,8 +94,13 @@ at("drop").addEventListener("click", () => {
 for (const name of ["online", "offline"]) addEventListener(name, () => connection.suspect(SUSPICION_MS));
 document.addEventListener("visibilitychange", () => document.hidden || connection.suspect(SUSPICION_MS));
 
-const place = present_place();
-at("room").value = place.room;
-at("name").value = place.name;
-enter(place);
+function enter_present_place() {
+  const place = present_place();
+  at("room").value = place.room;
+  at("name").value = place.name;
+  enter(place);
+}
+
+addEventListener("hashchange", enter_present_place);
+enter_present_place();
 at("text").focus();

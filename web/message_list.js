@@ -15,7 +15,6 @@ const clock_format = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minut
 
 export class MessageList {
   #name = "";
-  #acknowledged = new Set();
   #last = null;
 
   constructor({ scroll, log, unsent, empty, newer }) {
@@ -27,7 +26,6 @@ export class MessageList {
   /** Empties the lists for another room or another name. */
   clear(name) {
     this.#name = name;
-    this.#acknowledged.clear();
     this.#last = null;
     this.log.replaceChildren();
     this.unsent.replaceChildren();
@@ -37,7 +35,7 @@ export class MessageList {
   add(message, recovered) {
     const at_ms = message.id / 1_000;
     const author = message.user_id ?? "guest";
-    const own = this.#acknowledged.delete(message.id) || author === this.#name;
+    const own = this.#take_stored(message.id) || author === this.#name;
     const row = make("li", "message");
     row.dataset.id = message.id;
     row.classList.toggle("own", own);
@@ -74,13 +72,21 @@ export class MessageList {
     this.scroll_to_end();
   }
 
-  /** The server stored a message of ours: its own copy, wherever it is by now, takes over. */
+  /** The server stored a message of ours. It stays among the unsent until its own copy comes, which may be here already. */
   acknowledge(ref, id) {
-    this.#unsent_row(ref)?.remove();
-    const row = this.log.querySelector(`[data-id="${id}"]`);
-    if (!row) this.#acknowledged.add(id);
-    row?.classList.add("own");
-    row?.querySelector(".tick")?.removeAttribute("hidden");
+    const waiting = this.#unsent_row(ref);
+    const delivered = this.log.querySelector(`[data-id="${id}"]`);
+    if (delivered) {
+      delivered.classList.add("own");
+      delivered.querySelector(".tick").hidden = false;
+    }
+    if (!waiting || delivered || id <= this.#newest_id()) {
+      waiting?.remove();
+      return;
+    }
+    waiting.dataset.id = id;
+    waiting.classList.replace("waiting", "stored");
+    waiting.querySelector(".tail").textContent = "✓ stored";
   }
 
   refuse(ref, reason) {
@@ -93,6 +99,21 @@ export class MessageList {
   scroll_to_end() {
     this.scroll.scrollTop = this.scroll.scrollHeight;
     this.newer.hidden = true;
+  }
+
+  /** Removes what was stored up to this id; says whether the message of this id was among it. */
+  #take_stored(id) {
+    let found = false;
+    for (const row of this.unsent.querySelectorAll(".stored")) {
+      if (Number(row.dataset.id) > id) continue;
+      found ||= Number(row.dataset.id) === id;
+      row.remove();
+    }
+    return found;
+  }
+
+  #newest_id() {
+    return Number(Array.from(this.log.querySelectorAll(".message")).at(-1)?.dataset.id ?? 0);
   }
 
   #unsent_row(ref) {
