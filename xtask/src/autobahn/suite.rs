@@ -165,7 +165,7 @@ impl PartRun<'_> {
 }
 
 fn read_reports(folder: &Path, announced: Vec<CaseId>) -> Outcome<Reports> {
-    let index: Value = serde_json::from_str(&fs::read_to_string(folder.join("index.json"))?)?;
+    let index = read_json(&folder.join("index.json"))?;
     let mut reports: Reports = announced.into_iter().map(|case| (case, None)).collect();
     for (name, entry) in index["tidings"].as_object().into_iter().flatten() {
         if let Some(case) = CaseId::parse(name) {
@@ -175,11 +175,19 @@ fn read_reports(folder: &Path, announced: Vec<CaseId>) -> Outcome<Reports> {
     Ok(reports)
 }
 
+/// Reads a report. Python writes down half a surrogate pair where a case was about one; JSON has no such character, so another
+/// is put in its place.
+fn read_json(file: &Path) -> Outcome<Value> {
+    let text = fs::read_to_string(file)?.replace("\\ud", "\\uf");
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::from(error).while_doing(&format!("reading {}", file.display())))
+}
+
 impl Report {
     fn read(folder: &Path, entry: &Value) -> Outcome<Self> {
         let field = |value: &Value, name: &str| value[name].as_str().unwrap_or("no word").to_owned();
         let file = folder.join(field(entry, "reportfile"));
-        let details: Value = serde_json::from_str(&fs::read_to_string(file)?)?;
+        let details = read_json(&file)?;
         Ok(Self {
             behavior: field(entry, "behavior"),
             behavior_close: field(entry, "behaviorClose"),
