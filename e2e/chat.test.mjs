@@ -200,3 +200,22 @@ test("what looks like markup is shown as it was typed", async (t) => {
   assert.equal(await ana.page.locator("#log img, #log b b").count(), 0);
   assert.equal(await ana.page.locator("#log .byline b").textContent(), "<b>ana</b>");
 });
+
+test("the page can be used by keyboard and by screen reader, and asks no other host", async (t) => {
+  const server = await Server.start(t);
+  const ana = await Tab.open(t, browser, server.url, { room: "lobby", name: "ana" });
+  const requested = [];
+  ana.page.on("request", (request) => requested.push(request.url()));
+  await ana.page.reload();
+  await ana.is("live");
+  assert.ok(requested.length > 3);
+  assert.deepEqual(requested.filter((url) => !url.startsWith(server.url) && !url.startsWith(server.websocket_url)), []);
+
+  for (const name of ["Room", "Name", "Message"]) await ana.page.getByRole("textbox", { name }).waitFor();
+  for (const name of ["Join", "Send", "Drop my connection"]) await ana.page.getByRole("button", { name }).waitFor();
+  await ana.page.getByRole("status").filter({ hasText: "live" }).waitFor();
+
+  await ana.page.keyboard.type("typed without a mouse");
+  await ana.page.keyboard.press("Enter");
+  await ana.page.getByRole("log").getByText("typed without a mouse").waitFor();
+});
