@@ -76,6 +76,8 @@ error_codes! {
     RateLimited => ("rate_limited", 429, Later, "send more slowly; send the frame again"),
     /// The message is larger than it may be.
     MessageTooLarge => ("message_too_large", 413, Never, "send a smaller message"),
+    /// The body is of a kind that the address does not take.
+    UnsupportedMediaType => ("unsupported_media_type", 415, Never, "send JSON, with `Content-Type: application/json`"),
     /// The store of the messages does not answer. Whether the message was stored is not known.
     Unavailable => ("unavailable", 503, Later, "try again in a moment, with the same `ref` or `Idempotency-Key`"),
     /// Nothing is served at this address.

@@ -79,6 +79,9 @@ limits! {
     "A request over plain HTTP" {
         /// Time from a request's head to the last byte of its body. Reached: 408, and the connection closes.
         body_timeout_ms: u64 = 10_000, 1..=DAY_MS;
+        /// Bytes of a refused body that are read and thrown away, so that its sender gets to read the
+        /// refusal. Reached: the connection is closed while it still sends.
+        discarded_body_bytes_max: usize = 1 << 20, 0..=1 << 30;
         /// Time a request waits for the engine. Reached: 503 `unavailable` with `Retry-After`.
         engine_timeout_ms: u64 = 5_000, 1..=DAY_MS;
         /// Silence between two requests after which a kept-alive connection is closed, and time the
@@ -107,6 +110,8 @@ limits! {
         room_history_age_ms: u64 = 10 * 60_000, 0..=365 * DAY_MS;
         /// Messages in one answer to `history`. Reached: the answer says `complete: false`.
         history_page_messages_max: usize = 1_000, 1..=1_000_000;
+        /// Rooms in one answer to `GET /rooms`. Reached: the answer says `complete: false`.
+        rooms_page_max: usize = 1_000, 1..=1_000_000;
     }
 
     "Fairness" {

@@ -1,0 +1,62 @@
+//! Which address is answered by what.
+//!
+//! Owned by the server. Refuses addresses and methods it does not know, in JSON.
+
+mod operations;
+mod page;
+mod publish;
+mod rooms;
+
+mod metrics;
+mod process;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::Uri;
+use axum::routing::{any, get, post};
+use tidings_protocol::codes::ErrorCode;
+
+use crate::answer::Problem;
+use crate::state::State;
+use crate::upgrade;
+
+/// Every route.
+pub(crate) fn router(state: Arc<State>) -> Router {
+    let mut router = Router::new()
+        .route("/broadcast", post(publish::broadcast))
+        .route("/rooms", get(rooms::list))
+        .route("/rooms/{room}/messages", get(rooms::history).post(publish::to_room))
+        .route("/health", get(operations::health))
+        .route("/ready", get(operations::ready))
+        .route("/metrics", get(metrics::page))
+        .route("/openapi.json", get(operations::openapi))
+        .route("/ws", any(upgrade::accept))
+        .route("/ws/{*rest}", any(upgrade::accept));
+    if state.setup.echo {
+        router = router.route("/echo", any(upgrade::accept));
+    }
+    router
+        .merge(page::router())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        // Each route bounds its own body, with an answer of ours.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(state)
+}
+
+async fn not_found(address: Uri) -> Problem {
+    // The one room name that no pattern of a path can match.
+    if address.path() == "/rooms//messages" {
+        return Problem::new(ErrorCode::BadRoom, "the room's name is empty: give it at least one character");
+    }
+    Problem::new(ErrorCode::NotFound, "nothing is served at this address: /openapi.json lists what is")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(
+        ErrorCode::MethodNotAllowed,
+        "this address does not take this method: use one that the header Allow names",
+    )
+}

@@ -1,0 +1,35 @@
+//! What operators and their machines ask: does the process live, does it take traffic, what is
+//! served here.
+
+use std::sync::Arc;
+
+use axum::extract::State as Extract;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tidings_protocol::codes::ErrorCode;
+
+use crate::answer::{self, Problem};
+use crate::state::State;
+
+/// The description of every route, kept by hand; a test holds it against the routes.
+const OPENAPI: &str = include_str!("../../openapi.json");
+
+/// `GET /health`: the process answers.
+pub(super) async fn health(Extract(state): Extract<Arc<State>>) -> Response {
+    answer::json(&json!({ "status": "ok", "node": &*state.setup.node, "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// `GET /ready`: the node takes traffic.
+pub(super) async fn ready(Extract(state): Extract<Arc<State>>) -> Result<Response, Problem> {
+    if state.is_ready() {
+        return Ok(answer::json(&json!({ "status": "ready", "node": &*state.setup.node })));
+    }
+    Err(Problem::new(ErrorCode::Restarting, "this node starts or stops: send traffic to another one"))
+}
+
+/// `GET /openapi.json`.
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], OPENAPI)
+        .into_response()
+}

@@ -1,0 +1,93 @@
+//! Reading rooms over plain HTTP: which there are, and what was said in one.
+//!
+//! Refuses unbounded answers: both come in pages.
+
+use std::sync::Arc;
+
+use axum::extract::State as Extract;
+use axum::response::Response;
+use serde::Deserialize;
+use tidings_core::{Position, RoomSummary, recovery};
+use tidings_protocol::codes::ErrorCode;
+use tidings_protocol::rest::{RoomEntry, RoomsAnswer, encode_history};
+use tidings_protocol::{MessageId, RoomName};
+
+use crate::answer::{Problem, json, raw_json};
+use crate::ask::ask;
+use crate::parameters::{Asked, Room, room};
+use crate::state::State;
+
+/// Query of `GET /rooms/{room}/messages`.
+#[derive(Deserialize)]
+pub(super) struct HistoryQuery {
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+}
+
+/// Query of `GET /rooms`.
+#[derive(Deserialize)]
+pub(super) struct RoomsQuery {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /rooms/{room}/messages`: `complete` means that the answer reaches from `after` to the
+/// room's newest message and nothing is missing between.
+pub(super) async fn history(
+    Extract(state): Extract<Arc<State>>,
+    Room(room): Room,
+    Asked(query): Asked<HistoryQuery>,
+) -> Result<Response, Problem> {
+    if query.after >= MessageId::LIMIT {
+        return Err(Problem::new(ErrorCode::BadQuery, "after is not below 2^53: give a message's id"));
+    }
+    let after = MessageId(query.after);
+    let messages_max = page_size(query.limit, state.limits().history_page_messages_max)?;
+    let asked = room.clone();
+    let page = ask(&state, |engine, now, done| {
+        engine.history(now, &asked, Position::After(after), messages_max, done);
+    })
+    .await?;
+    let to_the_end = recovery::end(&page) == page.head;
+    // A room of which nothing was ever heard has nothing to miss.
+    let nothing_to_miss = after == MessageId::ZERO && page.head == MessageId::ZERO;
+    let complete = to_the_end && (nothing_to_miss || recovery::gap(after, &page, state.now()).is_none());
+    let mut body = Vec::new();
+    encode_history(&room, &page.messages, complete, &mut body);
+    Ok(raw_json(body))
+}
+
+/// `GET /rooms`.
+pub(super) async fn list(
+    Extract(state): Extract<Arc<State>>,
+    Asked(query): Asked<RoomsQuery>,
+) -> Result<Response, Problem> {
+    let limits = state.limits();
+    let after: Option<RoomName> = query.after.map(|name| room(&name, limits)).transpose()?;
+    let rooms_max = page_size(query.limit, limits.rooms_page_max)?;
+    // One more than asked for tells whether the list goes on.
+    let mut rooms =
+        ask(&state, |engine, now, done| engine.rooms(now, after.as_ref(), rooms_max + 1, done)).await?;
+    let complete = rooms.len() <= rooms_max;
+    rooms.truncate(rooms_max);
+    Ok(json(&RoomsAnswer { rooms: rooms.into_iter().map(entry).collect(), complete }))
+}
+
+fn entry(summary: RoomSummary) -> RoomEntry {
+    RoomEntry {
+        room: summary.room.as_str().to_owned(),
+        last_message_id: summary.head.0,
+        messages: summary.messages,
+        bytes: summary.bytes,
+    }
+}
+
+/// More than the limit is not refused: the answer says that it goes on.
+fn page_size(asked: Option<usize>, most: usize) -> Result<usize, Problem> {
+    match asked {
+        Some(0) => Err(Problem::new(ErrorCode::BadQuery, "limit is 0: ask for at least one")),
+        Some(asked) => Ok(asked.min(most)),
+        None => Ok(most),
+    }
+}

@@ -1,0 +1,98 @@
+//! What every request may need: the engine, the limits, and what is known about the node.
+//!
+//! Made by the binary, shared by all tasks of the control plane. Refuses to change after start,
+//! except for the one word "draining".
+
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tidings_core::Engine;
+use tidings_core::engine::Timestamp;
+use tidings_core::telemetry::Counters;
+use tidings_protocol::Limits;
+
+use crate::upgrade::Upgraded;
+
+/// What the control plane is built from.
+#[derive(Clone)]
+pub struct Setup {
+    /// The node's name: visible ASCII, it goes into a header of every answer.
+    pub node: Arc<str>,
+    /// Every limit.
+    pub limits: Arc<Limits>,
+    /// Keeper of the rooms' logs.
+    pub engine: Arc<dyn Engine>,
+    /// Whether `/echo` is served.
+    pub echo: bool,
+    /// Whether WebSocket compression is agreed to.
+    pub compression: bool,
+}
+
+/// The shards, as the control plane sees them.
+pub struct Shards {
+    /// One set of counters per shard, in the order of their numbers.
+    pub counters: Vec<Arc<Counters>>,
+    /// Connections the node holds now.
+    pub connections: Box<dyn Fn() -> usize + Send + Sync>,
+    /// Takes a connection that became a WebSocket here.
+    pub attach: Box<dyn Fn(Upgraded) + Send + Sync>,
+}
+
+/// A place among the node's connections, kept for as long as the connection lives. What it is, is
+/// the business of whoever counts connections.
+pub(crate) type Seat = Box<dyn Any + Send>;
+
+/// See the module.
+pub(crate) struct State {
+    pub(crate) setup: Setup,
+    pub(crate) shards: OnceLock<Shards>,
+    pub(crate) draining: AtomicBool,
+    pub(crate) requests: RequestCounts,
+}
+
+impl State {
+    pub(crate) fn new(setup: Setup) -> Self {
+        Self {
+            setup,
+            shards: OnceLock::new(),
+            draining: AtomicBool::new(false),
+            requests: RequestCounts::default(),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.setup.limits
+    }
+
+    /// Whether the node takes traffic.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.shards.get().is_some() && !self.draining.load(Ordering::Relaxed)
+    }
+
+    /// The control plane owns its clock; the engine is told the time.
+    pub(crate) fn now(&self) -> Timestamp {
+        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Answers given so far, by class of status.
+#[derive(Debug, Default)]
+pub(crate) struct RequestCounts([AtomicU64; 5]);
+
+impl RequestCounts {
+    const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+    /// Counts one answer.
+    pub(crate) fn count(&self, status: u16) {
+        let class = usize::from(status / 100).clamp(1, 5) - 1;
+        self.0[class].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Each class with its count.
+    pub(crate) fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Self::CLASSES.into_iter().zip(self.0.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+}
