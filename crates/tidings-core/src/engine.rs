@@ -171,7 +171,9 @@ impl EngineError {
 
 /// The answer to an engine call, on its way back to whoever asked. Called exactly once; one that
 /// is dropped uncalled answers [`EngineError::Unavailable`], so that no caller waits for ever.
-pub struct Completion<T>(Option<Box<dyn FnOnce(Result<T, EngineError>) + Send>>);
+pub struct Completion<T>(Option<Answer<T>>);
+
+type Answer<T> = Box<dyn FnOnce(Result<T, EngineError>) + Send>;
 
 impl<T> Completion<T> {
     /// Runs `answer` when the engine has done its part. It may run inside the call, on the

@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The event loop: one thread a core, each with its own connections, which never change thread.
+//!
+//! In reading order: what a shard is given ([`context`]), what it calls the system for ([`io`],
+//! [`tcp`]), a connection's few bytes ([`connection`], [`outbox`], [`wheel`]), what one turn sends
+//! ([`cork`], [`encoding`]), the request that opens a connection ([`head`]), and the turn itself
+//! ([`shard`]). Refuses to know Redis, axum, and settings files.
+#![forbid(unsafe_code)]
+
+pub mod capacity;
+pub mod connection;
+pub mod context;
+pub mod cork;
+pub mod encoding;
+pub mod gate;
+pub mod head;
+pub mod io;
+pub mod outbox;
+pub mod shard;
+pub mod start;
+pub mod tcp;
+pub mod wheel;
+
+pub use capacity::{Capacity, Seat};
+pub use context::{Context, Reception, Visitor};
+pub use gate::Arrival;
+pub use shard::Shard;
+pub use start::{Shards, ShardsHandle, start};
+pub use tcp::{Listeners, bind};

@@ -1,0 +1,129 @@
+//! A connection's record: small and plain, because most connections are idle most of the time.
+//!
+//! Owned by the shard. What only a busy or a troubled connection needs is boxed in [`Rare`].
+//! Refuses to know rooms.
+
+use tidings_websocket::Decoder;
+
+use crate::capacity::Seat;
+use crate::cork::List;
+use crate::encoding::Encoding;
+use crate::outbox::Outbox;
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Its request has not arrived as a whole.
+    Head,
+    /// It speaks messages.
+    Messages,
+    /// It gets back what it sends.
+    Echo,
+    /// A close frame or a refusal was queued; what comes in now is thrown away.
+    Closing,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection<S> {
+    /// The socket.
+    pub socket: S,
+    /// What it is doing.
+    pub phase: Phase,
+    /// How it is spoken to.
+    pub encoding: Encoding,
+    /// Whether it is in the shard's list of those with something to send.
+    pub dirty: bool,
+    /// A message was refused: `drained` is owed to it.
+    pub refused: bool,
+    /// A ping is out; the next thing that comes in is the sign of life.
+    pub pinged: bool,
+    /// Bytes wait, in `rare.stash` or in the kernel, until what stops it is gone.
+    pub paused: bool,
+    /// The outward direction is to be ended once everything is sent.
+    pub finish: bool,
+    /// Nothing can be sent to it any more.
+    pub dead: bool,
+    /// When data last moved, in the shard's milliseconds; in `Head` and `Closing`, when that began.
+    pub since_ms: u32,
+    /// What this turn sends to it.
+    pub list: List,
+    /// The inward direction.
+    pub decoder: Decoder,
+    /// Its place in the node's count.
+    pub seat: Seat,
+    /// What it rarely needs.
+    pub rare: Option<Box<Rare>>,
+}
+
+/// What a connection needs while its head is incomplete, while it is blocked, or while it is paused.
+#[derive(Debug, Default)]
+pub struct Rare {
+    /// What the kernel did not take.
+    pub outbox: Outbox,
+    /// What was read and not yet looked at: part of a head, or frames of a paused connection.
+    pub stash: Vec<u8>,
+}
+
+impl<S> Connection<S> {
+    /// A connection that was just accepted.
+    pub fn new(socket: S, seat: Seat, now_ms: u32) -> Self {
+        Self {
+            socket,
+            phase: Phase::Head,
+            encoding: Encoding::Json,
+            dirty: false,
+            refused: false,
+            pinged: false,
+            paused: false,
+            finish: false,
+            dead: false,
+            since_ms: now_ms,
+            list: List::EMPTY,
+            decoder: Decoder::new(false),
+            seat,
+            rare: None,
+        }
+    }
+
+    /// Whether the kernel refused something that still waits.
+    pub fn is_blocked(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.outbox.is_empty())
+    }
+
+    /// Bytes that wait for this client, corked or refused.
+    pub fn waiting_bytes(&self) -> usize {
+        self.list.bytes as usize + self.rare.as_ref().map_or(0, |rare| rare.outbox.len())
+    }
+
+    /// Takes what was set aside.
+    pub fn take_stash(&mut self) -> Vec<u8> {
+        self.rare.as_mut().map_or_else(Vec::new, |rare| std::mem::take(&mut rare.stash))
+    }
+
+    /// Sets bytes aside, before any that come later.
+    pub fn stash(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.rare.get_or_insert_default().stash.extend_from_slice(bytes);
+        }
+    }
+
+    /// Gives back what is not needed at the moment.
+    pub fn tidy(&mut self) {
+        let unused = |rare: &Rare| rare.outbox.is_empty() && rare.stash.is_empty();
+        if self.rare.as_deref().is_some_and(unused) {
+            self.rare = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_costs_at_most_80_bytes() {
+        let size = size_of::<Connection<mio::net::TcpStream>>();
+        assert!(size <= 80, "{size} bytes");
+    }
+}

@@ -1,0 +1,135 @@
+//! The request that opens a connection: whether it is all there, and whose it is.
+//!
+//! Pure; used by the shard while a connection is in its `Head` phase. Refuses heads that are no
+//! HTTP, too large, or no proper WebSocket handshake; leaves every other request to the control
+//! plane, unread beyond its first line and headers.
+
+mod refusal;
+mod route;
+
+use httparse::{Error, Header, Status};
+use tidings_core::Entrance;
+use tidings_protocol::{ErrorCode, Limits};
+use tidings_websocket::handshake::{self, Accepted};
+
+pub use refusal::{Refused, write_refusal};
+
+/// What the bytes so far are.
+#[derive(Debug)]
+pub enum Head {
+    /// More has to come.
+    Incomplete,
+    /// A request for the control plane.
+    Elsewhere,
+    /// A WebSocket handshake that can be answered.
+    WebSocket(Box<Opening>),
+    /// To be answered with an error, and closed.
+    Refused(Refused),
+}
+
+/// A handshake that can be answered.
+#[derive(Debug)]
+pub struct Opening {
+    /// Bytes of the head; what follows are frames.
+    pub head_bytes: usize,
+    /// Where it leads.
+    pub target: Target,
+    /// The 101 to be sent.
+    pub response: Vec<u8>,
+    /// The window for compressed messages to this client, if compression was agreed on.
+    pub deflate_window_bits: Option<u8>,
+}
+
+/// What a WebSocket is for.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// Messages.
+    Messages(Entrance),
+    /// Everything comes back.
+    Echo,
+}
+
+/// What reading a head depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// All maxima.
+    pub limits: &'a Limits,
+    /// The node's name.
+    pub node: &'a str,
+    /// Whether `/echo` is served.
+    pub echo: bool,
+    /// Whether permessage-deflate is agreed to.
+    pub compression: bool,
+}
+
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Reads what has arrived of a head.
+pub fn read(bytes: &[u8], rules: Rules<'_>) -> Head {
+    if let Some(head) = http2(bytes) {
+        return head;
+    }
+    let mut headers = vec![httparse::EMPTY_HEADER; rules.limits.headers_max];
+    let mut request = httparse::Request::new(&mut headers);
+    match request.parse(bytes) {
+        Ok(Status::Complete(head_bytes)) if head_bytes > rules.limits.head_bytes_max => too_large(rules),
+        Ok(Status::Complete(head_bytes)) => complete(&request, head_bytes, rules),
+        Ok(Status::Partial) if bytes.len() >= rules.limits.head_bytes_max => too_large(rules),
+        Ok(Status::Partial) => Head::Incomplete,
+        Err(Error::TooManyHeaders) => too_large(rules),
+        Err(_) => Head::Refused(Refused::new(ErrorCode::BadHead)),
+    }
+}
+
+/// HTTP/2 with prior knowledge begins with a preface of its own.
+fn http2(bytes: &[u8]) -> Option<Head> {
+    if bytes.starts_with(HTTP2_PREFACE) {
+        return Some(Head::Elsewhere);
+    }
+    let begun = bytes.len() > 3 && HTTP2_PREFACE.starts_with(bytes);
+    begun.then_some(Head::Incomplete)
+}
+
+fn too_large(rules: Rules<'_>) -> Head {
+    let message = format!(
+        "The request's head is larger than {} bytes or {} headers: send fewer or shorter headers.",
+        rules.limits.head_bytes_max, rules.limits.headers_max
+    );
+    Head::Refused(Refused { message, ..Refused::new(ErrorCode::HeadTooLarge) })
+}
+
+fn complete(request: &httparse::Request<'_, '_>, head_bytes: usize, rules: Rules<'_>) -> Head {
+    let (path, query) = split_target(request.path.unwrap_or_default());
+    if !route::is_ours(path) {
+        return Head::Elsewhere;
+    }
+    let target = route::target(path, query, rules);
+    let head = handshake::Request {
+        method: request.method.unwrap_or_default(),
+        minor_version: request.version.unwrap_or_default(),
+        headers: request.headers.iter().map(pair),
+    };
+    match (target, handshake::accept(&head)) {
+        (Err(refused), _) => Head::Refused(refused),
+        (Ok(_), Err(refusal)) => Head::Refused(refusal.into()),
+        (Ok(target), Ok(accepted)) => Head::WebSocket(Box::new(open(head_bytes, target, accepted, rules))),
+    }
+}
+
+fn open(head_bytes: usize, target: Target, mut accepted: Accepted<'_>, rules: Rules<'_>) -> Opening {
+    if !rules.compression {
+        accepted.deflate = None;
+    }
+    let mut response = Vec::with_capacity(256);
+    handshake::response(&mut response, &accepted, None, &[("Tidings-Node", rules.node)]);
+    let deflate_window_bits = accepted.deflate.map(|agreed| agreed.server_max_window_bits);
+    Opening { head_bytes, target, response, deflate_window_bits }
+}
+
+fn split_target(target: &str) -> (&str, &str) {
+    target.split_once('?').unwrap_or((target, ""))
+}
+
+fn pair<'a>(header: &Header<'a>) -> (&'a str, &'a [u8]) {
+    (header.name, header.value)
+}

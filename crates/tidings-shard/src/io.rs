@@ -1,0 +1,72 @@
+//! What a shard calls the system for. Under it lies epoll in production and a simulated network
+//! in tests, which may give little, late, or an error, as a real one does.
+
+use std::io;
+use std::time::Duration;
+
+use tidings_core::{Now, SlotKey};
+
+/// The system below a shard. Sockets are non-blocking; readiness is told once per change, so
+/// whoever is told reads until a short read or `WouldBlock`.
+pub trait Io {
+    /// A connection.
+    type Socket;
+    /// A connection that can be sent to another thread.
+    type Released: Send + 'static;
+
+    /// The time.
+    fn now(&self) -> Now;
+
+    /// Accepts a waiting connection; `None` when none waits.
+    fn accept(&mut self) -> io::Result<Option<Self::Socket>>;
+
+    /// Stops listening. Connections that wait to be accepted are lost, so accept them before.
+    fn stop_listening(&mut self);
+
+    /// Reads. `Ok(0)` is the end of the stream.
+    fn receive(&mut self, socket: &mut Self::Socket, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Sends what fits into the system's buffer.
+    fn send(&mut self, socket: &mut Self::Socket, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Ends the outward direction.
+    fn finish(&mut self, socket: &mut Self::Socket);
+
+    /// Asks to be told when the socket is readable, and writable if `writable`; `again` if it was
+    /// watched before.
+    fn watch(
+        &mut self,
+        socket: &mut Self::Socket,
+        key: SlotKey,
+        writable: bool,
+        again: bool,
+    ) -> io::Result<()>;
+
+    /// Lets a socket go to another thread.
+    fn release(&mut self, socket: Self::Socket) -> Self::Released;
+
+    /// Takes a socket from another thread.
+    fn adopt(&mut self, released: Self::Released) -> io::Result<Self::Socket>;
+
+    /// Sleeps until something is ready, the mailbox wakes the shard, or the time is up; `None`
+    /// sleeps for as long as it takes.
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()>;
+}
+
+/// What became ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ready {
+    /// Somebody wants to connect.
+    Listener,
+    /// A connection.
+    Connection {
+        /// Which.
+        key: SlotKey,
+        /// There is something to read, or the end of the stream.
+        readable: bool,
+        /// What was refused before may be sent now.
+        writable: bool,
+        /// The peer has ended its direction: what is readable is the last there is.
+        ended: bool,
+    },
+}

@@ -1,0 +1,318 @@
+//! From readable sockets to commands: heads become WebSockets or visitors, frames become messages.
+
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tidings_core::telemetry::Counter;
+use tidings_core::{Slot, SlotKey, Wish};
+use tidings_protocol::{CloseCode, ErrorCode};
+use tidings_websocket::frame::Opcode;
+use tidings_websocket::{Decoder, Event};
+
+use super::Shard;
+use crate::connection::Phase;
+use crate::context::Visitor;
+use crate::encoding::Encoding;
+use crate::head::{self, Head, Opening, Refused, Rules, Target};
+use crate::io::{Io, Ready};
+
+impl<I: Io> Shard<I> {
+    /// Serves every socket that is ready, and those that were left with something to read.
+    pub(super) fn read_sockets(&mut self) {
+        for key in std::mem::take(&mut self.to_read) {
+            self.guarded(key, Self::read_more);
+        }
+        for ready in std::mem::take(&mut self.ready) {
+            match ready {
+                Ready::Listener => self.accepting = true,
+                Ready::Connection { key, readable, writable, ended } => {
+                    self.guarded(key, |shard, slot| {
+                        if writable {
+                            shard.on_writable(slot);
+                        }
+                        if readable {
+                            shard.on_readable(slot, ended);
+                        }
+                    });
+                }
+            }
+        }
+        self.let_leave();
+    }
+
+    /// Runs one connection's handling so that a fault in it costs that connection and no other.
+    fn guarded(&mut self, key: SlotKey, handle: impl FnOnce(&mut Self, Slot)) {
+        if !self.connections.table.holds(key) {
+            return;
+        }
+        let handled = catch_unwind(AssertUnwindSafe(|| handle(self, key.slot)));
+        if handled.is_err() {
+            tracing::error!(
+                slot = key.slot,
+                "PanicCaught: a connection was closed because of a fault of ours"
+            );
+            self.counters.add(Counter::PanicCaught, 1);
+            if self.reader.buffer.is_empty() {
+                self.reader.buffer = vec![0; super::RECEIVE_BYTES];
+            }
+            self.connections.close_for_good(key.slot, CloseCode::InternalError.number(), "internal error");
+        }
+        self.let_leave();
+    }
+
+    fn on_readable(&mut self, slot: Slot, ended: bool) {
+        let Some(connection) = self.connections.table.get_mut(slot) else { return };
+        if connection.paused {
+            return;
+        }
+        let mut buffer = std::mem::take(&mut self.reader.buffer);
+        let received = self.io.receive(&mut connection.socket, &mut buffer);
+        let again = match received {
+            Ok(0) => {
+                self.remove(slot);
+                false
+            }
+            Ok(count) => {
+                let full = count == buffer.len();
+                self.received(slot, &mut buffer[..count]);
+                full || ended
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
+            Err(_) => {
+                self.remove(slot);
+                false
+            }
+        };
+        self.reader.buffer = buffer;
+        if again && let Some(key) = self.connections.table.key(slot) {
+            self.to_read.push(key);
+        }
+    }
+
+    /// Goes on with a connection that was paused or had more to read than one buffer.
+    fn read_more(&mut self, slot: Slot) {
+        let Some(connection) = self.connections.table.get_mut(slot) else { return };
+        if connection.phase != Phase::Head {
+            let mut stash = connection.take_stash();
+            connection.tidy();
+            if !stash.is_empty() {
+                self.frames(slot, &mut stash);
+            }
+        }
+        self.on_readable(slot, false);
+    }
+
+    fn received(&mut self, slot: Slot, bytes: &mut [u8]) {
+        self.counters.add(Counter::ByteReceived, bytes.len() as u64);
+        let now_ms = self.connections.now_ms();
+        let Some(connection) = self.connections.table.get_mut(slot) else { return };
+        match connection.phase {
+            Phase::Head if connection.rare.is_none() => self.head(slot, bytes),
+            Phase::Head => {
+                let mut all = connection.take_stash();
+                connection.tidy();
+                all.extend_from_slice(bytes);
+                self.head(slot, &mut all);
+            }
+            Phase::Messages | Phase::Echo => {
+                connection.since_ms = now_ms;
+                connection.pinged = false;
+                self.frames(slot, bytes);
+            }
+            Phase::Closing => self.frames(slot, bytes),
+        }
+    }
+
+    /// A connection came home with its request already read.
+    pub(super) fn arrived(&mut self, slot: Slot, mut request: Vec<u8>) {
+        let Some(key) = self.connections.table.key(slot) else { return };
+        self.guarded(key, |shard, slot| shard.received(slot, &mut request));
+        self.to_read.push(key);
+    }
+
+    /// What has arrived of a connection's first request.
+    fn head(&mut self, slot: Slot, bytes: &mut [u8]) {
+        let rules = Rules {
+            limits: &self.context.limits,
+            node: &self.context.node,
+            echo: self.context.echo,
+            compression: self.context.compression,
+        };
+        match head::read(bytes, rules) {
+            Head::Incomplete => {
+                if let Some(connection) = self.connections.table.get_mut(slot) {
+                    connection.stash(bytes);
+                }
+            }
+            Head::Elsewhere => self.hand_over(slot, bytes),
+            Head::WebSocket(opening) => {
+                let frames = &mut bytes[opening.head_bytes..];
+                self.open(slot, *opening);
+                if !frames.is_empty() {
+                    self.frames(slot, frames);
+                }
+            }
+            Head::Refused(refused) => {
+                let counter = match refused.code {
+                    ErrorCode::BadHead | ErrorCode::HeadTooLarge => Counter::HeadRefused,
+                    _ => Counter::HandshakeRefused,
+                };
+                self.refuse(slot, &refused, counter);
+            }
+        }
+    }
+
+    pub(super) fn refuse(&mut self, slot: Slot, refused: &Refused, counter: Counter) {
+        self.counters.add(counter, 1);
+        self.connections.refuse(slot, refused, &self.context.node);
+    }
+
+    /// Gives the connection, with its bytes intact, to the control plane.
+    fn hand_over(&mut self, slot: Slot, prefix: &[u8]) {
+        if self.connections.table.get(slot).is_none_or(|connection| connection.seat.surplus) {
+            return self.refuse(slot, &Refused::new(ErrorCode::AtCapacity), Counter::ConnectionRefused);
+        }
+        let Some(connection) = self.connections.remove(slot) else { return };
+        let socket = self.io.release(connection.socket);
+        let visitor = Visitor { socket, prefix: prefix.to_vec(), seat: connection.seat };
+        match self.context.reception.receive(visitor) {
+            Ok(()) => self.counters.add(Counter::RequestHandedOver, 1),
+            Err(Visitor { socket, seat, .. }) => {
+                let Ok(socket) = self.io.adopt(socket) else { return };
+                if let Some(slot) = self.admit(socket, seat) {
+                    let refused = Refused::new(ErrorCode::AtCapacity);
+                    self.refuse(slot, &refused, Counter::ConnectionRefused);
+                }
+            }
+        }
+    }
+
+    /// Answers a WebSocket handshake, and lets the client in if there is room.
+    fn open(&mut self, slot: Slot, opening: Opening) {
+        let Opening { target, response, deflate_window_bits, .. } = opening;
+        let now_ms = self.connections.now_ms();
+        let Some(key) = self.connections.table.key(slot) else { return };
+        let Some(connection) = self.connections.table.get_mut(slot) else { return };
+        connection.since_ms = now_ms;
+        connection.encoding = deflate_window_bits.map_or(Encoding::Json, Encoding::JsonDeflate);
+        connection.decoder = Decoder::new(deflate_window_bits.is_some());
+        connection.phase = match target {
+            Target::Messages(_) => Phase::Messages,
+            Target::Echo => Phase::Echo,
+        };
+        let surplus = connection.seat.surplus;
+        if self.stopping.has_begun() {
+            connection.phase = Phase::Head;
+            return self.refuse(slot, &Refused::new(ErrorCode::Restarting), Counter::ConnectionRefused);
+        }
+        self.connections.queue(slot, |out, _| out.extend_from_slice(&response));
+        self.connections.set_timer(slot, self.context.limits.ping_interval_ms);
+        self.counters.add(Counter::WebSocketOpened, 1);
+        if surplus {
+            self.counters.add(Counter::ConnectionRefused, 1);
+            self.connections.close(slot, CloseCode::TryAgainLater.number(), "Server at capacity");
+        } else if let Target::Messages(entrance) = target {
+            self.messaging.opened(key, entrance, &mut self.connections);
+        }
+    }
+
+    /// Frames of a connection, as far as it may be read from.
+    fn frames(&mut self, slot: Slot, bytes: &mut [u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if self.must_pause(slot) {
+                return self.pause(slot, rest);
+            }
+            let consumed = self.frame(slot, rest);
+            rest = &mut rest[consumed..];
+        }
+        if self.must_pause(slot) {
+            self.pause(slot, &[]);
+        }
+    }
+
+    /// One frame, or what there is of it. Gives the bytes it took.
+    fn frame(&mut self, slot: Slot, bytes: &mut [u8]) -> usize {
+        let all = bytes.len();
+        let Some(connection) = self.connections.table.get_mut(slot) else { return all };
+        let phase = connection.phase;
+        let reader = &mut self.reader;
+        let step = match connection.decoder.decode(&reader.config, &mut reader.scratch, bytes) {
+            Ok(step) => step,
+            Err(error) => {
+                self.counters.add(Counter::FrameRefused, 1);
+                self.connections.close_for_good(slot, error.close_code(), &error.to_string());
+                return all;
+            }
+        };
+        let consumed = step.consumed;
+        match (phase, step.event) {
+            (Phase::Head, _) | (_, None) => {}
+            (Phase::Closing, Some(Event::Close(_))) => self.connections.finish(slot),
+            (Phase::Closing, Some(_)) => {}
+            (_, Some(Event::Ping(payload))) => self.connections.pong(slot, payload),
+            (_, Some(Event::Pong(_))) => {}
+            (_, Some(Event::Close(close))) => {
+                let code = close.map_or(CloseCode::Normal.number(), |close| close.code);
+                self.connections.close_for_good(slot, code, "");
+            }
+            (Phase::Echo, Some(Event::Text(text))) => {
+                self.connections.echo(slot, Opcode::Text, text.as_bytes());
+            }
+            (Phase::Echo, Some(Event::Binary(payload))) => {
+                self.connections.echo(slot, Opcode::Binary, payload);
+            }
+            (Phase::Messages, Some(Event::Text(text))) => {
+                if self.messaging.text(slot, text, &mut self.connections) == Wish::Restart {
+                    self.connections.close(slot, CloseCode::ServiceRestart.number(), "restarting");
+                }
+            }
+            (Phase::Messages, Some(Event::Binary(payload))) => {
+                self.messaging.binary(slot, payload, &mut self.connections);
+            }
+        }
+        consumed
+    }
+
+    /// A client that does not read its answers, or has too many requests under way, is not read
+    /// from either.
+    fn must_pause(&self, slot: Slot) -> bool {
+        let Some(connection) = self.connections.table.get(slot) else { return false };
+        match connection.phase {
+            Phase::Messages | Phase::Echo => {
+                connection.waiting_bytes() > self.context.limits.outbox_bytes_max / 2
+                    || !self.messaging.may_read(slot)
+            }
+            Phase::Head | Phase::Closing => false,
+        }
+    }
+
+    fn pause(&mut self, slot: Slot, rest: &[u8]) {
+        let Some(key) = self.connections.table.key(slot) else { return };
+        let Some(connection) = self.connections.table.get_mut(slot) else { return };
+        connection.stash(rest);
+        if !std::mem::replace(&mut connection.paused, true) {
+            self.paused.push(key);
+        }
+    }
+
+    /// Lets those go on that nothing holds any more.
+    pub(super) fn resume_paused(&mut self) {
+        let mut paused = std::mem::take(&mut self.paused);
+        paused.retain(|&key| {
+            if !self.connections.table.holds(key) {
+                return false;
+            }
+            if self.must_pause(key.slot) {
+                return true;
+            }
+            if let Some(connection) = self.connections.table.get_mut(key.slot) {
+                connection.paused = false;
+            }
+            self.to_read.push(key);
+            false
+        });
+        self.paused = paused;
+    }
+}

@@ -1,0 +1,103 @@
+//! How a shard ends: it tells its clients, lets them go when they are ready, and closes the rest
+//! at a deadline.
+
+use tidings_core::Outlet;
+use tidings_core::Slot;
+use tidings_protocol::{CloseCode, Limits, ServerFrame};
+
+use super::Shard;
+use crate::connection::Phase;
+use crate::gate::Arrival;
+use crate::io::Io;
+
+/// Whether and since when the shard is stopping.
+#[derive(Debug, Default)]
+pub(super) struct Stopping {
+    began_ms: Option<u64>,
+    rest_closed: bool,
+}
+
+impl Stopping {
+    pub(super) const fn has_begun(&self) -> bool {
+        self.began_ms.is_some()
+    }
+
+    /// When something has to be done.
+    pub(super) fn next_ms(&self, limits: &Limits) -> Option<u64> {
+        let wait_ms = match self.rest_closed {
+            false => limits.restart_ack_timeout_ms,
+            true => limits.drain_timeout_ms,
+        };
+        self.began_ms.map(|began_ms| began_ms + wait_ms)
+    }
+}
+
+impl<I: Io> Shard<I> {
+    /// Takes what other threads brought.
+    pub(super) fn look_at_gate(&mut self) {
+        let (arrivals, draining) = self.gate.look();
+        for Arrival { socket, request, seat } in arrivals {
+            let Ok(socket) = self.io.adopt(socket) else { continue };
+            if let Some(slot) = self.admit(socket, seat) {
+                self.arrived(slot, request);
+            }
+        }
+        if draining {
+            self.go_on_stopping();
+        }
+    }
+
+    /// Whether the shard has ended.
+    pub(super) fn is_drained(&self) -> bool {
+        let Some(began_ms) = self.stopping.began_ms else { return false };
+        let deadline_ms = began_ms + self.context.limits.drain_timeout_ms;
+        self.connections.table.is_empty() || self.now.monotonic_ms >= deadline_ms
+    }
+
+    fn go_on_stopping(&mut self) {
+        let Some(began_ms) = self.stopping.began_ms else { return self.begin_stopping() };
+        let patience_ms = self.context.limits.restart_ack_timeout_ms;
+        if !self.stopping.rest_closed && self.now.monotonic_ms >= began_ms + patience_ms {
+            self.stopping.rest_closed = true;
+            self.close_rest();
+        }
+    }
+
+    fn begin_stopping(&mut self) {
+        // Who has connected already is told, not reset.
+        while self.accept_one() {}
+        self.io.stop_listening();
+        self.accepting = false;
+        self.stopping.began_ms = Some(self.now.monotonic_ms);
+        let reconnect_after_ms = self.context.limits.reconnect_after_ms;
+        for slot in self.slots() {
+            match self.connections.table.get(slot).map(|connection| connection.phase) {
+                Some(Phase::Messages) => {
+                    self.connections.answer(slot, &ServerFrame::ServerRestart { reconnect_after_ms });
+                }
+                Some(Phase::Echo) => self.go_away(slot),
+                _ => {}
+            }
+        }
+        self.let_leave();
+    }
+
+    fn close_rest(&mut self) {
+        for slot in self.slots() {
+            match self.connections.table.get(slot).map(|connection| connection.phase) {
+                Some(Phase::Messages | Phase::Echo) => self.go_away(slot),
+                Some(Phase::Head) => self.remove(slot),
+                _ => {}
+            }
+        }
+        self.let_leave();
+    }
+
+    fn go_away(&mut self, slot: Slot) {
+        self.connections.close(slot, CloseCode::GoingAway.number(), "server stopping");
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        self.connections.table.taken().collect()
+    }
+}

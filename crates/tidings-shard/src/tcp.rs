@@ -1,0 +1,203 @@
+//! The shard's system in production: TCP sockets and epoll, by `mio`.
+//!
+//! Each shard listens by a socket of its own on the same address (`SO_REUSEPORT`), so the kernel
+//! spreads connections and no thread hands any to another.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use socket2::{Domain, Protocol, Socket, Type};
+use tidings_core::{Now, SlotKey, Timestamp};
+use tidings_protocol::Limits;
+
+use crate::io::{Io, Ready};
+
+const EVENTS_PER_WAIT: usize = 1_024;
+/// Tokens of connections are a generation and a slot; the last slots are never given out.
+const WAKER: Token = Token(usize::MAX);
+const LISTENERS: usize = u32::MAX as usize - 64;
+
+/// One address, listened to once per shard.
+#[derive(Debug)]
+pub struct Listeners {
+    address: SocketAddr,
+    sockets: Vec<std::net::TcpListener>,
+}
+
+impl Listeners {
+    /// Where clients connect to; a port of 0 has become the one that was found.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn into_sockets(self) -> Vec<std::net::TcpListener> {
+        self.sockets
+    }
+}
+
+/// Listens at an address, once per shard. Fails if anybody listens there already.
+pub fn bind(address: SocketAddr, shards: usize, limits: &Limits) -> io::Result<Listeners> {
+    // Another server that also shares its port would not be noticed below, so ask first without
+    // sharing.
+    let probe = socket(address)?;
+    probe.bind(&address.into())?;
+    let address = probe.local_addr()?.as_socket().ok_or(ErrorKind::Unsupported)?;
+    drop(probe);
+    let sockets = (0..shards).map(|_| listen(address, limits)).collect::<io::Result<_>>()?;
+    Ok(Listeners { address, sockets })
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+/// What is set on the listener holds for every socket it accepts, and saves a call for each.
+fn listen(address: SocketAddr, limits: &Limits) -> io::Result<std::net::TcpListener> {
+    let socket = socket(address)?;
+    socket.set_reuse_port(true)?;
+    socket.set_tcp_nodelay(true)?;
+    // A peer whose cable was cut while messages flow to it gets no ping; the kernel gives up on it
+    // after the same time.
+    let silence_ms = limits.ping_interval_ms.saturating_add(limits.pong_timeout_ms);
+    socket.set_tcp_user_timeout(Some(Duration::from_millis(silence_ms)))?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(limits.listen_backlog).unwrap_or(i32::MAX))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// See the module.
+pub struct Tcp {
+    poll: Poll,
+    waker: Arc<Waker>,
+    events: Events,
+    listeners: Vec<TcpListener>,
+    started: Instant,
+}
+
+impl Tcp {
+    /// Watches the listeners of one shard.
+    pub fn new(listeners: Vec<std::net::TcpListener>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let mut listeners: Vec<_> = listeners.into_iter().map(TcpListener::from_std).collect();
+        for (number, listener) in listeners.iter_mut().enumerate() {
+            poll.registry().register(listener, Token(LISTENERS + number), Interest::READABLE)?;
+        }
+        Ok(Self {
+            poll,
+            waker,
+            events: Events::with_capacity(EVENTS_PER_WAIT),
+            listeners,
+            started: Instant::now(),
+        })
+    }
+
+    /// Ends the shard's sleep, from any thread.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+}
+
+impl Io for Tcp {
+    type Socket = TcpStream;
+    type Released = std::net::TcpStream;
+
+    fn now(&self) -> Now {
+        let monotonic_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // A clock set before 1970 counts as 1970; ids stay in order whatever the clock does.
+        let since_1970 = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let wall = Timestamp(u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX));
+        Now { monotonic_ms, wall }
+    }
+
+    fn accept(&mut self) -> io::Result<Option<TcpStream>> {
+        for listener in &self.listeners {
+            match listener.accept() {
+                Ok((socket, _)) => return Ok(Some(socket)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn stop_listening(&mut self) {
+        self.listeners.clear();
+    }
+
+    fn receive(&mut self, socket: &mut TcpStream, into: &mut [u8]) -> io::Result<usize> {
+        socket.read(into)
+    }
+
+    fn send(&mut self, socket: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        socket.write(bytes)
+    }
+
+    fn finish(&mut self, socket: &mut TcpStream) {
+        // It fails only when the peer is gone, which is as good.
+        let _ = socket.shutdown(Shutdown::Write);
+    }
+
+    fn watch(&mut self, socket: &mut TcpStream, key: SlotKey, writable: bool, again: bool) -> io::Result<()> {
+        let interest = match writable {
+            true => Interest::READABLE | Interest::WRITABLE,
+            false => Interest::READABLE,
+        };
+        match again {
+            true => self.poll.registry().reregister(socket, token(key), interest),
+            false => self.poll.registry().register(socket, token(key), interest),
+        }
+    }
+
+    fn release(&mut self, mut socket: TcpStream) -> std::net::TcpStream {
+        // It may not have been watched yet, which is the state that is wanted.
+        let _ = self.poll.registry().deregister(&mut socket);
+        socket.into()
+    }
+
+    fn adopt(&mut self, released: std::net::TcpStream) -> io::Result<TcpStream> {
+        released.set_nonblocking(true)?;
+        Ok(TcpStream::from_std(released))
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
+        for event in &self.events {
+            if event.token() == WAKER {
+                continue;
+            }
+            if event.token().0 >> 32 == 0 && event.token().0 >= LISTENERS {
+                ready.push(Ready::Listener);
+                continue;
+            }
+            let failed = event.is_error();
+            ready.push(Ready::Connection {
+                key: key(event.token()),
+                readable: event.is_readable() || event.is_read_closed() || failed,
+                writable: event.is_writable() || failed,
+                ended: event.is_read_closed() || failed,
+            });
+        }
+        Ok(())
+    }
+}
+
+const fn token(key: SlotKey) -> Token {
+    Token((key.generation as usize) << 32 | key.slot as usize)
+}
+
+fn key(token: Token) -> SlotKey {
+    #[expect(clippy::cast_possible_truncation, reason = "takes the two halves apart")]
+    let (generation, slot) = ((token.0 >> 32) as u32, token.0 as u32);
+    SlotKey { slot, generation }
+}
