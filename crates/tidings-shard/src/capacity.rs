@@ -20,8 +20,6 @@ pub struct Capacity {
 #[derive(Debug)]
 pub struct Seat {
     capacity: Arc<Capacity>,
-    /// Beyond `connections_max`: to be told so and closed.
-    pub surplus: bool,
 }
 
 impl Capacity {
@@ -44,10 +42,11 @@ impl Capacity {
         self.connections() < self.connections_max.saturating_add(self.refusals_max)
     }
 
-    /// Takes a seat for a connection that was accepted.
-    pub fn seat(self: &Arc<Self>) -> Seat {
+    /// Takes a seat for a connection that was accepted. Says whether it is one beyond
+    /// `connections_max`, whose client is to be told so and sent away.
+    pub fn seat(self: &Arc<Self>) -> (Seat, bool) {
         let before = self.taken.fetch_add(1, Ordering::Relaxed);
-        Seat { capacity: Arc::clone(self), surplus: before >= self.connections_max }
+        (Seat { capacity: Arc::clone(self) }, before >= self.connections_max)
     }
 }
 
@@ -64,15 +63,15 @@ mod tests {
     #[test]
     fn a_seat_is_free_again_when_its_connection_is_dropped() {
         let capacity = Capacity::new(&Limits { connections_max: 1, refusals_max: 1, ..Limits::default() });
-        let first = capacity.seat();
-        assert!(!first.surplus);
-        let second = capacity.seat();
-        assert!(second.surplus);
+        let (first, surplus) = capacity.seat();
+        assert!(!surplus);
+        let (second, surplus) = capacity.seat();
+        assert!(surplus);
         assert!(!capacity.may_accept());
         drop(first);
         assert!(capacity.may_accept());
         assert_eq!(capacity.connections(), 1);
         drop(second);
-        assert!(!capacity.seat().surplus);
+        assert!(!capacity.seat().1);
     }
 }

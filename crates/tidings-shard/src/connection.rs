@@ -44,6 +44,8 @@ pub struct Connection<S> {
     pub finish: bool,
     /// Nothing can be sent to it any more.
     pub dead: bool,
+    /// The node was full when it came: it is told so and sent away.
+    pub surplus: bool,
     /// When data last moved, in the shard's milliseconds; in `Head` and `Closing`, when that began.
     pub since_ms: u32,
     /// What this turn sends to it.
@@ -78,6 +80,7 @@ impl<S> Connection<S> {
             paused: false,
             finish: false,
             dead: false,
+            surplus: false,
             since_ms: now_ms,
             list: List::EMPTY,
             decoder: Decoder::new(false),

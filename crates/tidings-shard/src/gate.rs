@@ -8,14 +8,18 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::capacity::Seat;
 
-/// A connection from the control plane whose request asks for a WebSocket: nginx, for one, sends
-/// such a request on a connection that it kept alive.
+/// A connection that became a WebSocket in the control plane: nginx, for one, sends a handshake on
+/// a connection that it kept alive. The 101 is sent.
 #[derive(Debug)]
 pub struct Arrival<S = std::net::TcpStream> {
     /// The socket.
     pub socket: S,
-    /// The request's head, unanswered, and whatever followed it.
-    pub request: Vec<u8>,
+    /// Path and query of the handshake.
+    pub target: String,
+    /// The window for compressed messages to this client, if compression was agreed on.
+    pub deflate_window_bits: Option<u8>,
+    /// What was read behind the handshake.
+    pub unread: Vec<u8>,
     /// Its place in the node's count.
     pub seat: Seat,
 }

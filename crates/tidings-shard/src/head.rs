@@ -81,6 +81,15 @@ pub fn read(bytes: &[u8], rules: Rules<'_>) -> Head {
     }
 }
 
+/// Where path and query of a WebSocket handshake lead.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn target(target: &str, rules: Rules<'_>) -> Result<Target, Refused> {
+    let (path, query) = split_target(target);
+    route::target(path, query, rules)
+}
+
 /// HTTP/2 with prior knowledge begins with a preface of its own.
 fn http2(bytes: &[u8]) -> Option<Head> {
     if bytes.starts_with(HTTP2_PREFACE) {

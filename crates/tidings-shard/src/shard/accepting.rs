@@ -34,8 +34,12 @@ impl<I: Io> Shard<I> {
         match self.io.accept() {
             Ok(Some(socket)) => {
                 self.counters.add(Counter::ConnectionAccepted, 1);
-                let seat = self.context.capacity.seat();
-                self.admit(socket, seat);
+                let (seat, surplus) = self.context.capacity.seat();
+                if let Some(slot) = self.admit(socket, seat)
+                    && let Some(connection) = self.connections.table.get_mut(slot)
+                {
+                    connection.surplus = surplus;
+                }
                 true
             }
             Ok(None) => {

@@ -13,6 +13,7 @@ use super::Shard;
 use crate::connection::Phase;
 use crate::context::Visitor;
 use crate::encoding::Encoding;
+use crate::gate::Arrival;
 use crate::head::{self, Head, Opening, Refused, Rules, Target};
 use crate::io::{Io, Ready};
 
@@ -124,22 +125,39 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    /// A connection came home with its request already read.
-    pub(super) fn arrived(&mut self, slot: Slot, mut request: Vec<u8>) {
+    /// A connection came home as a WebSocket.
+    pub(super) fn arrived(&mut self, arrival: Arrival<I::Released>) {
+        let Arrival { socket, target, deflate_window_bits, mut unread, seat } = arrival;
+        let Ok(socket) = self.io.adopt(socket) else { return };
+        let Some(slot) = self.admit(socket, seat) else { return };
         let Some(key) = self.connections.table.key(slot) else { return };
-        self.guarded(key, |shard, slot| shard.received(slot, &mut request));
+        self.guarded(key, |shard, slot| {
+            match head::target(&target, shard.rules()) {
+                Ok(target) => shard.open(slot, target, deflate_window_bits, &[]),
+                // Too late for a status: the 101 is sent.
+                Err(refused) => {
+                    shard.counters.add(Counter::HandshakeRefused, 1);
+                    let code = CloseCode::PolicyViolation.number();
+                    shard.connections.close(slot, code, &refused.message);
+                }
+            }
+            shard.frames(slot, &mut unread);
+        });
         self.to_read.push(key);
     }
 
-    /// What has arrived of a connection's first request.
-    fn head(&mut self, slot: Slot, bytes: &mut [u8]) {
-        let rules = Rules {
+    fn rules(&self) -> Rules<'_> {
+        Rules {
             limits: &self.context.limits,
             node: &self.context.node,
             echo: self.context.echo,
             compression: self.context.compression,
-        };
-        match head::read(bytes, rules) {
+        }
+    }
+
+    /// What has arrived of a connection's first request.
+    fn head(&mut self, slot: Slot, bytes: &mut [u8]) {
+        match head::read(bytes, self.rules()) {
             Head::Incomplete => {
                 if let Some(connection) = self.connections.table.get_mut(slot) {
                     connection.stash(bytes);
@@ -147,11 +165,13 @@ impl<I: Io> Shard<I> {
             }
             Head::Elsewhere => self.hand_over(slot, bytes),
             Head::WebSocket(opening) => {
-                let frames = &mut bytes[opening.head_bytes..];
-                self.open(slot, *opening);
-                if !frames.is_empty() {
-                    self.frames(slot, frames);
+                let Opening { head_bytes, target, response, deflate_window_bits } = *opening;
+                if self.stopping.has_begun() {
+                    let refused = Refused::new(ErrorCode::Restarting);
+                    return self.refuse(slot, &refused, Counter::ConnectionRefused);
                 }
+                self.open(slot, target, deflate_window_bits, &response);
+                self.frames(slot, &mut bytes[head_bytes..]);
             }
             Head::Refused(refused) => {
                 let counter = match refused.code {
@@ -170,7 +190,7 @@ impl<I: Io> Shard<I> {
 
     /// Gives the connection, with its bytes intact, to the control plane.
     fn hand_over(&mut self, slot: Slot, prefix: &[u8]) {
-        if self.connections.table.get(slot).is_none_or(|connection| connection.seat.surplus) {
+        if self.connections.table.get(slot).is_none_or(|connection| connection.surplus) {
             return self.refuse(slot, &Refused::new(ErrorCode::AtCapacity), Counter::ConnectionRefused);
         }
         let Some(connection) = self.connections.remove(slot) else { return };
@@ -188,9 +208,8 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    /// Answers a WebSocket handshake, and lets the client in if there is room.
-    fn open(&mut self, slot: Slot, opening: Opening) {
-        let Opening { target, response, deflate_window_bits, .. } = opening;
+    /// Lets a WebSocket's client in, behind the answer to its handshake, if there is room.
+    fn open(&mut self, slot: Slot, target: Target, deflate_window_bits: Option<u8>, response: &[u8]) {
         let now_ms = self.connections.now_ms();
         let Some(key) = self.connections.table.key(slot) else { return };
         let Some(connection) = self.connections.table.get_mut(slot) else { return };
@@ -201,12 +220,8 @@ impl<I: Io> Shard<I> {
             Target::Messages(_) => Phase::Messages,
             Target::Echo => Phase::Echo,
         };
-        let surplus = connection.seat.surplus;
-        if self.stopping.has_begun() {
-            connection.phase = Phase::Head;
-            return self.refuse(slot, &Refused::new(ErrorCode::Restarting), Counter::ConnectionRefused);
-        }
-        self.connections.queue(slot, |out, _| out.extend_from_slice(&response));
+        let surplus = connection.surplus;
+        self.connections.queue(slot, |out, _| out.extend_from_slice(response));
         self.connections.set_timer(slot, self.context.limits.ping_interval_ms);
         self.counters.add(Counter::WebSocketOpened, 1);
         if surplus {

@@ -7,7 +7,6 @@ use tidings_protocol::{CloseCode, Limits, ServerFrame};
 
 use super::Shard;
 use crate::connection::Phase;
-use crate::gate::Arrival;
 use crate::io::Io;
 
 /// Whether and since when the shard is stopping.
@@ -36,11 +35,8 @@ impl<I: Io> Shard<I> {
     /// Takes what other threads brought.
     pub(super) fn look_at_gate(&mut self) {
         let (arrivals, draining) = self.gate.look();
-        for Arrival { socket, request, seat } in arrivals {
-            let Ok(socket) = self.io.adopt(socket) else { continue };
-            if let Some(slot) = self.admit(socket, seat) {
-                self.arrived(slot, request);
-            }
+        for arrival in arrivals {
+            self.arrived(arrival);
         }
         if draining {
             self.go_on_stopping();
