@@ -1,0 +1,260 @@
+//! What a run came to: named figures, their medians over rounds, and how they print. Pure.
+
+use serde_json::{Map, Value, json};
+
+use super::latency::Percentiles;
+use super::order::Faults;
+
+/// A kind of figure.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Figure {
+    /// Its name in JSON, unit last.
+    pub(crate) key: &'static str,
+    /// Its name in the table.
+    pub(crate) title: &'static str,
+    decimals: usize,
+    /// Whether the ratio of two servers says something.
+    compared: bool,
+}
+
+macro_rules! figures {
+    ($($name:ident = $key:literal, $title:literal, $decimals:literal, $compared:literal;)*) => {
+        $(pub(crate) const $name: Figure =
+            Figure { key: $key, title: $title, decimals: $decimals, compared: $compared };)*
+    };
+}
+
+figures! {
+    CONNECTIONS = "connections", "connections", 0, false;
+    PUBLISHED = "published", "messages published", 0, false;
+    DELIVERIES = "deliveries", "deliveries", 0, false;
+    DELIVERIES_PER_SECOND = "deliveries_per_second", "deliveries per second", 0, true;
+    CPU_PER_DELIVERY_US = "server_cpu_per_delivery_us", "server CPU per delivery, µs", 3, true;
+    SENDS_PER_DELIVERY = "sends_per_delivery", "sends per delivery", 3, false;
+    P50_US = "latency_p50_us", "latency p50, µs", 0, true;
+    P90_US = "latency_p90_us", "latency p90, µs", 0, false;
+    P99_US = "latency_p99_us", "latency p99, µs", 0, true;
+    P999_US = "latency_p999_us", "latency p99.9, µs", 0, false;
+    MAX_US = "latency_max_us", "latency max, µs", 0, false;
+    SERVER_BUSY = "server_busy", "server's busiest thread, of a core", 2, false;
+    WORKER_BUSY = "worker_busy", "busiest worker, of a core", 2, false;
+    WINDOW = "window_messages", "messages under way", 0, false;
+    HELD_BACK = "held_back", "messages held back", 0, false;
+    CONNECT_CPU_US = "server_cpu_per_connect_us", "server CPU per connect, µs", 2, true;
+    CONNECT_P50_US = "connect_p50_us", "connect p50, µs", 0, false;
+    CONNECT_P99_US = "connect_p99_us", "connect p99, µs", 0, false;
+    CONNECT_MAX_US = "connect_max_us", "connect max, µs", 0, true;
+    CONNECT_ALL_MS = "connect_all_ms", "all served after, ms", 0, true;
+    MEMORY_PER_CONNECTION = "memory_per_connection_bytes", "user-space memory per connection, B", 0, true;
+    MEMORY_PER_FURTHER = "memory_per_further_connection_bytes", "… of the second half alone, B", 0, false;
+    MEMORY_AFTER_IDLE = "memory_when_opened_gently_bytes", "… when opened a few at a time, B", 0, false;
+    REOPEN_ALL_MS = "served_after_mass_leave_ms", "new ones served after all left, ms", 0, true;
+}
+
+/// One run of one server, or the median of several.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) server: &'static str,
+    pub(crate) values: Vec<(&'static Figure, f64)>,
+    pub(crate) faults: Faults,
+    /// Connections that failed or were closed by the server.
+    pub(crate) broken: usize,
+}
+
+impl Outcome {
+    pub(crate) fn new(server: &'static str) -> Self {
+        Self { server, values: Vec::new(), faults: Faults::default(), broken: 0 }
+    }
+
+    pub(crate) fn set(&mut self, figure: &'static Figure, value: f64) {
+        self.values.push((figure, value));
+    }
+
+    pub(crate) fn set_latency(&mut self, percentiles: Option<Percentiles>) {
+        let Some(Percentiles { p50_us, p90_us, p99_us, p999_us, max_us }) = percentiles else { return };
+        let values =
+            [(&P50_US, p50_us), (&P90_US, p90_us), (&P99_US, p99_us), (&P999_US, p999_us), (&MAX_US, max_us)];
+        self.values.extend(values);
+    }
+
+    pub(crate) fn get(&self, figure: &Figure) -> Option<f64> {
+        self.values.iter().find(|(other, _)| other.key == figure.key).map(|(_, value)| *value)
+    }
+
+    /// Whether every message came once, in order, or its loss was told, and no connection broke.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.faults.is_clean() && self.broken == 0
+    }
+
+    /// Who could not go any faster.
+    pub(crate) fn bottleneck(&self) -> &'static str {
+        let (Some(server), Some(worker)) = (self.get(&SERVER_BUSY), self.get(&WORKER_BUSY)) else {
+            return "unknown";
+        };
+        match (server >= 0.85, worker >= 0.85) {
+            (true, false) => "the server",
+            (false, true) => "the load generator",
+            (true, true) if server >= worker => "the server, with the load generator close behind",
+            (true, true) => "the load generator, with the server close behind",
+            (false, false) => "nobody: the rate was as asked, or everyone waited for answers",
+        }
+    }
+
+    /// One line for machines.
+    pub(crate) fn json(&self, scenario: &str, round: Option<usize>) -> Value {
+        let mut line = Map::new();
+        line.insert("scenario".into(), scenario.into());
+        line.insert("server".into(), self.server.into());
+        line.insert("round".into(), round.map_or(json!("median"), |round| json!(round)));
+        let values =
+            self.values.iter().map(|(figure, value)| (figure.key.to_owned(), json!(round_to(*value, 4))));
+        line.extend(values);
+        let Faults { lost, told, duplicated, out_of_order } = self.faults;
+        let faults =
+            [("lost", lost), ("told", told), ("duplicated", duplicated), ("out_of_order", out_of_order)];
+        line.extend(faults.map(|(key, value)| (key.to_owned(), json!(value))));
+        line.insert("broken_connections".into(), self.broken.into());
+        line.insert("bottleneck".into(), self.bottleneck().into());
+        line.into()
+    }
+}
+
+/// Medians, figure by figure; faults are added up.
+pub(crate) fn median(rounds: &[Outcome]) -> Outcome {
+    let mut result = Outcome::new(rounds[0].server);
+    for (figure, _) in &rounds[0].values {
+        let mut values: Vec<f64> = rounds.iter().filter_map(|round| round.get(figure)).collect();
+        values.sort_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        let value =
+            if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 };
+        result.set(figure, value);
+    }
+    result.faults = rounds.iter().fold(Faults::default(), |sum, round| sum.plus(round.faults));
+    result.broken = rounds.iter().map(|round| round.broken).sum();
+    result
+}
+
+/// The first outcome's figures divided by the second's, where that says something.
+pub(crate) fn ratios(first: &Outcome, second: &Outcome) -> Vec<(&'static Figure, f64)> {
+    let compared = first.values.iter().filter(|(figure, _)| figure.compared);
+    let ratio = |(figure, value): &(&'static Figure, f64)| {
+        let other = second.get(figure).filter(|other| *other > 0.0)?;
+        Some((*figure, value / other))
+    };
+    compared.filter_map(ratio).collect()
+}
+
+/// A table for people: one row per figure, one column per server, and the ratio of the first two.
+pub(crate) fn table(outcomes: &[Outcome]) -> String {
+    let ratios = if outcomes.len() == 2 { ratios(&outcomes[0], &outcomes[1]) } else { Vec::new() };
+    let mut header = vec![String::new()];
+    header.extend(outcomes.iter().map(|outcome| outcome.server.to_owned()));
+    header.extend((!ratios.is_empty()).then(|| "ratio".to_owned()));
+    let mut rows = vec![header];
+    let mut shown: Vec<&Figure> = Vec::new();
+    for (figure, _) in outcomes.iter().flat_map(|outcome| &outcome.values) {
+        if shown.contains(figure) {
+            continue;
+        }
+        shown.push(figure);
+        let mut row = vec![figure.title.to_owned()];
+        row.extend(outcomes.iter().map(|outcome| match outcome.get(figure) {
+            Some(value) => grouped(value, figure.decimals),
+            None => "-".to_owned(),
+        }));
+        row.extend(ratios.iter().find(|(other, _)| other == figure).map(|(_, ratio)| format!("{ratio:.3}")));
+        rows.push(row);
+    }
+    let mut fault_row = |title: &str, pick: fn(&Outcome) -> u64| {
+        let mut row = vec![title.to_owned()];
+        row.extend(outcomes.iter().map(|outcome| grouped(pick(outcome) as f64, 0)));
+        rows.push(row);
+    };
+    fault_row("lost", |outcome| outcome.faults.lost);
+    fault_row("lost, and told so", |outcome| outcome.faults.told);
+    fault_row("duplicated", |outcome| outcome.faults.duplicated);
+    fault_row("out of order", |outcome| outcome.faults.out_of_order);
+    fault_row("connections failed or broken", |outcome| outcome.broken as u64);
+    aligned(&rows)
+}
+
+fn aligned(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (index, cell) in row.iter().enumerate() {
+            let width = widths[index];
+            line.push_str(&if index == 0 { format!("{cell:<width$}") } else { format!("  {cell:>width$}") });
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A number with commas between thousands.
+fn grouped(value: f64, decimals: usize) -> String {
+    let plain = format!("{:.decimals$}", value.abs());
+    let (whole, fraction) = plain.split_once('.').map_or((plain.as_str(), None), |(w, f)| (w, Some(f)));
+    let mut text = String::new();
+    if value < 0.0 && plain.bytes().any(|byte| byte.is_ascii_digit() && byte != b'0') {
+        text.push('-');
+    }
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if let Some(fraction) = fraction {
+        text.push('.');
+        text.push_str(fraction);
+    }
+    text
+}
+
+fn round_to(value: f64, decimals: i32) -> f64 {
+    let scale = 10f64.powi(decimals);
+    (value * scale).round() / scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(server: &'static str, cpu: f64) -> Outcome {
+        let mut outcome = Outcome::new(server);
+        outcome.set(&DELIVERIES, 1_234_567.0);
+        outcome.set(&CPU_PER_DELIVERY_US, cpu);
+        outcome
+    }
+
+    #[test]
+    fn one_bad_round_does_not_move_the_median() {
+        let rounds = [outcome("a", 1.0), outcome("a", 90.0), outcome("a", 1.2)];
+        assert_eq!(median(&rounds).get(&CPU_PER_DELIVERY_US), Some(1.2));
+        assert_eq!(median(&rounds[..2]).get(&CPU_PER_DELIVERY_US), Some(45.5));
+    }
+
+    #[test]
+    fn the_table_lines_up_and_shows_the_ratio() {
+        let table = table(&[outcome("tidings", 1.5), outcome("floor", 3.0)]);
+        let lines: Vec<&str> = table.lines().collect();
+        assert!(lines[0].ends_with("tidings      floor  ratio"), "{table}");
+        assert!(lines[1].ends_with("1,234,567  1,234,567"), "{table}");
+        assert!(lines[2].ends_with("1.500      3.000  0.500"), "{table}");
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(grouped(1_234_567.891, 2), "1,234,567.89");
+        assert_eq!(grouped(-12.0, 0), "-12");
+        assert_eq!(grouped(0.0, 0), "0");
+    }
+}

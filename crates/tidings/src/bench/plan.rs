@@ -1,0 +1,133 @@
+//! What the parent tells a worker or the floor server, and what they answer: one JSON line each.
+//!
+//! Owned by both sides. Refuses nothing; both are the same binary.
+
+use std::io::{BufRead, Write};
+use std::net::SocketAddr;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::latency::Recorded;
+use super::order::Faults;
+
+/// Where connections sit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Seating {
+    /// All in one room, whose only publisher is connection 0.
+    Shared,
+    /// Each in a room of its own.
+    Own,
+    /// In rooms of so many, all of whom publish.
+    RoomsOf(usize),
+    /// At `/echo`.
+    Echo,
+}
+
+/// First line to a worker.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct WorkerPlan {
+    pub(crate) server: SocketAddr,
+    pub(crate) seating: Seating,
+    /// The number of this worker's first connection.
+    pub(crate) first: usize,
+    /// Bytes of a message's text.
+    pub(crate) payload_bytes: usize,
+    /// This share of the connections stops reading while messages flow; connection 0 never does.
+    pub(crate) stalled_percent: f64,
+}
+
+/// Further lines to a worker. Each is answered by one [`Report`], but for `Progress` in between.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Command {
+    /// Open so many connections more, at most `at_once` of them on their way at any time.
+    Open { count: usize, at_once: usize },
+    /// Start publishing. Answered at once.
+    Begin(Traffic),
+    /// Stop publishing, wait for what is under way, report. A worker without the publisher is told how many messages
+    /// there were.
+    End { published: Option<u32> },
+    /// Say what the server's answers look like, byte for byte.
+    Sample,
+    /// Close all connections at once.
+    Leave,
+}
+
+/// Who publishes how fast.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Traffic {
+    /// This worker only listens.
+    Listen,
+    /// Connection 0 writes `burst` messages back to back, every `interval_ns`.
+    Bursts { burst: usize, interval_ns: u64 },
+    /// Connection 0 keeps so many messages unreceived by the slowest of a few members.
+    Window { messages: u32 },
+    /// One connection after another publishes one message, `interval_ns` apart, rooms taking turns.
+    Everyone { interval_ns: u64 },
+    /// Every connection sends one message whenever the last one came back.
+    PingPong,
+}
+
+/// What a worker answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// To `Open`: how many stand, how many were refused, and the time each took.
+    Opened { open: usize, failed: usize, took: Recorded, all_took_ns: u64 },
+    /// To `Begin`.
+    Begun,
+    /// To `End`.
+    Ended(Ended),
+    /// To `Sample`: everything connection 0 received before its first message, and that first message's frame.
+    Sample { greeting: Vec<u8>, message: Vec<u8> },
+    /// To `Leave`.
+    Left,
+    /// About once a second while messages flow.
+    Progress { published: u64, received: u64, p99_us: f64 },
+}
+
+/// What happened between `Begin` and `End`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    /// Messages published by this worker.
+    pub(crate) published: u64,
+    /// Messages published by connection 0 since it opened.
+    pub(crate) published_ever: u32,
+    /// Messages received by this worker's connections.
+    pub(crate) received: u64,
+    /// From `Begin` to the last message received.
+    pub(crate) took_ns: u64,
+    pub(crate) latency: Recorded,
+    pub(crate) faults: Faults,
+    /// Connections the server closed.
+    pub(crate) broken: usize,
+    /// Messages not sent because the server had stopped reading from the publisher.
+    pub(crate) held_back: u64,
+}
+
+/// First line to the floor server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FloorPlan {
+    pub(crate) seating: Seating,
+    /// What Tidings sent a client before its first message, handshake included.
+    pub(crate) greeting: Vec<u8>,
+    /// The frame in which Tidings delivered a message.
+    pub(crate) message: Vec<u8>,
+    pub(crate) payload_bytes: usize,
+}
+
+/// Writes a line.
+pub(crate) fn say(out: &mut impl Write, what: &impl Serialize) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(what)?;
+    line.push(b'\n');
+    out.write_all(&line)?;
+    out.flush()
+}
+
+/// Reads a line; `None` at the end.
+pub(crate) fn hear<T: DeserializeOwned>(from: &mut impl BufRead) -> std::io::Result<Option<T>> {
+    let mut line = String::new();
+    match from.read_line(&mut line)? {
+        0 => Ok(None),
+        _ => Ok(Some(serde_json::from_str(&line)?)),
+    }
+}

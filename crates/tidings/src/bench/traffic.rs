@@ -1,0 +1,192 @@
+//! The scenarios in which messages flow: fan-out, rooms, echo. Each is a seating and a traffic; measuring is the same.
+
+use std::io;
+use std::time::Duration;
+
+use super::arguments::{Echo, Fanout, Rooms};
+use super::crew::{Crew, Measured};
+use super::figures::{self as figure, Outcome};
+use super::ground::{Ground, Server};
+use super::plan::{Seating, Traffic};
+use super::target::Target;
+
+/// Connections on their way at once while a run is set up.
+pub(crate) const GENTLY: usize = 128;
+/// Before measuring, traffic flows so long unmeasured: buffers grow, caches fill.
+const WARM_UP: Duration = Duration::from_millis(500);
+/// How long each window is tried.
+const TRIAL: Duration = Duration::from_millis(700);
+/// A trial's p99 must stay below this, so that the run itself stays below 100 ms.
+const TRIAL_P99_US: f64 = 80_000.0;
+const WINDOW_MAX: u32 = 1 << 16;
+/// What `fanout` aims at when no rate is given: a server that is neither idle nor overrun.
+const DELIVERIES_PER_SECOND: f64 = 100_000.0;
+
+/// Runs `fanout`.
+pub(crate) fn fanout(args: &Fanout) -> io::Result<bool> {
+    let members = args.common.scaled(args.members);
+    let burst = args.burst as usize;
+    let rate = args.rate.unwrap_or(DELIVERIES_PER_SECOND / (members * burst) as f64);
+    let what = match args.flood {
+        true => "as fast as p99 < 100 ms allows".to_owned(),
+        false => format!("bursts of {burst}, {rate:.1} per second"),
+    };
+    let scenario = format!("fanout: {members} members, {} B, {what}", args.bytes);
+    let steady = Traffic::Bursts { burst, interval_ns: interval_ns(rate) };
+    let servers = Server::all(&args.common, args.stalled.is_some());
+    let mut windows: Vec<(Server, u32)> = Vec::new();
+    Ground::contest(&args.common, scenario, &servers, |ground, server| {
+        let stalled = if server == Server::TidingsWithStalled { args.stalled.unwrap_or(0.0) } else { 0.0 };
+        let mut run = Run::prepare(ground, server, Seating::Shared, members, args.bytes, stalled)?;
+        if !args.flood {
+            return run.measure(ground, steady);
+        }
+        let known = windows.iter().find(|(other, _)| *other == server).map(|(_, window)| *window);
+        let messages = known.map_or_else(|| widest_window(&mut run.crew), Ok)?;
+        windows.push((server, messages));
+        run.measure(ground, Traffic::Window { messages })
+    })
+}
+
+/// Runs `rooms`.
+pub(crate) fn rooms(args: &Rooms) -> io::Result<bool> {
+    let size = args.size as usize;
+    let connections = args.common.scaled(args.connections) / size * size;
+    if connections == 0 {
+        return Err(io::Error::other(
+            "there are fewer connections than a room has members; raise --connections",
+        ));
+    }
+    let scenario = format!(
+        "rooms: {connections} connections in rooms of {size}, {} B, {} messages per second",
+        args.bytes, args.rate
+    );
+    let traffic = Traffic::Everyone { interval_ns: interval_ns(args.rate) };
+    Ground::contest(&args.common, scenario, &Server::all(&args.common, false), |ground, server| {
+        let mut run = Run::prepare(ground, server, Seating::RoomsOf(size), connections, args.bytes, 0.0)?;
+        run.measure(ground, traffic)
+    })
+}
+
+/// Runs `echo`.
+pub(crate) fn echo(args: &Echo) -> io::Result<bool> {
+    let connections = args.connections as usize;
+    let scenario = format!("echo: {connections} connections, {} B", args.bytes);
+    Ground::contest(&args.common, scenario, &Server::all(&args.common, false), |ground, server| {
+        let mut run = Run::prepare(ground, server, Seating::Echo, connections, args.bytes, 0.0)?;
+        run.measure(ground, Traffic::PingPong)
+    })
+}
+
+/// A server with its connections open.
+struct Run {
+    server: Server,
+    target: Target,
+    crew: Crew,
+    outcome: Outcome,
+}
+
+impl Run {
+    fn prepare(
+        ground: &mut Ground<'_>,
+        server: Server,
+        seating: Seating,
+        connections: usize,
+        payload_bytes: usize,
+        stalled_percent: f64,
+    ) -> io::Result<Self> {
+        let target = ground.target(server, seating, payload_bytes)?;
+        let mut crew = ground.crew(&target, seating, payload_bytes, stalled_percent)?;
+        let opened = crew.open(connections, GENTLY)?;
+        target.settle()?;
+        let mut outcome = Outcome::new(server.name());
+        outcome.broken = opened.failed;
+        outcome.set(&figure::CONNECTIONS, opened.open as f64);
+        Ok(Self { server, target, crew, outcome })
+    }
+
+    fn measure(&mut self, ground: &mut Ground<'_>, traffic: Traffic) -> io::Result<Outcome> {
+        // Nobody is measured on its first message. With stalled members the warm-up would let them catch up again,
+        // which is nobody's business here.
+        if self.server != Server::TidingsWithStalled {
+            self.crew.begin(traffic)?;
+            self.crew.watch(WARM_UP.min(ground.common.duration()), false)?;
+            let warm_up = self.crew.end()?;
+            self.note_faults(&warm_up);
+        }
+        ground.look(self.server, &mut self.crew)?;
+
+        let workers_before = self.crew.cpu()?;
+        let before = self.target.work_with_counters(true)?;
+        self.crew.begin(traffic)?;
+        self.crew.watch(ground.common.duration(), true)?;
+        let measured = self.crew.end()?;
+        let after = self.target.work_with_counters(false)?;
+        let workers_after = self.crew.cpu()?;
+
+        let took_ns = measured.took.as_nanos().max(1) as f64;
+        let per_delivery = 1.0 / measured.received.max(1) as f64;
+        self.note_faults(&measured);
+        let outcome = &mut self.outcome;
+        outcome.set(&figure::PUBLISHED, measured.published as f64);
+        outcome.set(&figure::DELIVERIES, measured.received as f64);
+        outcome.set(&figure::DELIVERIES_PER_SECOND, measured.received as f64 / took_ns * 1e9);
+        outcome.set_latency(measured.latency.percentiles());
+        if let Traffic::Window { messages } = traffic {
+            outcome.set(&figure::WINDOW, messages.into());
+        }
+        if measured.held_back > 0 {
+            outcome.set(&figure::HELD_BACK, measured.held_back as f64);
+        }
+        let sends = before.sends.zip(after.sends).map(|(before, after)| after.saturating_sub(before));
+        if let Some(sends) = sends {
+            outcome.set(&figure::SENDS_PER_DELIVERY, sends as f64 * per_delivery);
+        }
+        if self.target.is_measured() {
+            let cpu_ns = (after.cpu.total_ns - before.cpu.total_ns) as f64;
+            let busiest_ns = after.cpu.busiest_thread_ns.saturating_sub(before.cpu.busiest_thread_ns) as f64;
+            outcome.set(&figure::CPU_PER_DELIVERY_US, cpu_ns / 1_000.0 * per_delivery);
+            outcome.set(&figure::SERVER_BUSY, busiest_ns / took_ns);
+        }
+        let workers = workers_before.iter().zip(&workers_after);
+        let busiest = workers.map(|(before, after)| after.total_ns - before.total_ns).max().unwrap_or(0);
+        outcome.set(&figure::WORKER_BUSY, busiest as f64 / took_ns);
+        Ok(outcome.clone())
+    }
+
+    fn note_faults(&mut self, measured: &Measured) {
+        self.outcome.faults = self.outcome.faults.plus(measured.faults);
+        self.outcome.broken += measured.broken;
+    }
+}
+
+/// The window with the most deliveries per second whose p99 stays low. Windows double until they do not pay.
+fn widest_window(crew: &mut Crew) -> io::Result<u32> {
+    let (mut best, mut best_rate, mut worse) = (1, 0.0, 0);
+    let mut messages = 1;
+    while messages <= WINDOW_MAX && worse < 2 {
+        crew.begin(Traffic::Window { messages })?;
+        crew.watch(TRIAL, false)?;
+        let measured = crew.end()?;
+        let rate = measured.received as f64 / measured.took.as_secs_f64();
+        let p99_us = measured.latency.percentiles().map_or(f64::MAX, |percentiles| percentiles.p99_us);
+        eprintln!(
+            "trying {messages} messages under way: {rate:.0} deliveries/s, p99 {:.2} ms",
+            p99_us / 1_000.0
+        );
+        if p99_us > TRIAL_P99_US {
+            break;
+        }
+        if rate > best_rate {
+            (best, best_rate, worse) = (messages, rate, 0);
+        } else {
+            worse += 1;
+        }
+        messages *= 2;
+    }
+    Ok(best)
+}
+
+fn interval_ns(per_second: f64) -> u64 {
+    (1e9 / per_second).max(1.0) as u64
+}
