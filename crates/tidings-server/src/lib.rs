@@ -8,6 +8,7 @@ mod server;
 mod state;
 
 mod activity;
+mod refusal;
 mod stream;
 mod upgrade;
 

@@ -123,7 +123,8 @@ fn builder(setup: &Setup) -> auto::Builder<TokioExecutor> {
 async fn serve(inner: Arc<Inner>, visitor: Visitor, _place: OwnedSemaphorePermit) {
     let Visitor { socket, prefix, seat } = visitor;
     let activity = Arc::new(Activity::default());
-    let Ok(stream) = Stream::new(socket, prefix, Arc::clone(&activity)) else { return };
+    let node = Arc::clone(&inner.state.setup.node);
+    let Ok(stream) = Stream::new(socket, prefix, Arc::clone(&activity), node) else { return };
     let seat = SharedSeat(Arc::new(Mutex::new(Some(seat))));
     let service = {
         let inner = Arc::clone(&inner);

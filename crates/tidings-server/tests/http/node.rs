@@ -1,0 +1,84 @@
+//! A node for one test: a listener on a free port, the control plane, the memory engine.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+
+use tidings_core::memory::MemoryEngine;
+use tidings_core::telemetry::Counters;
+use tidings_core::{Engine, Hub, RoomOptions, RoomRules};
+use tidings_protocol::Limits;
+use tidings_server::{Server, Setup, Shards, Upgraded, Visitor};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+/// Counts as one connection until it is dropped.
+pub(crate) struct Seat(#[expect(dead_code, reason = "held, not read")] Arc<()>);
+
+pub(crate) struct Node {
+    pub(crate) server: Server,
+    pub(crate) address: SocketAddr,
+    pub(crate) counters: Arc<Counters>,
+    /// What became a WebSocket.
+    pub(crate) upgraded: Receiver<Upgraded>,
+    /// Visitors that were given back.
+    pub(crate) refused: Receiver<Visitor>,
+    /// One more owner than there are connections.
+    pub(crate) seats: Arc<()>,
+    pub(crate) runtime: Runtime,
+}
+
+impl Node {
+    pub(crate) fn start() -> Self {
+        Self::with_limits(Limits::default())
+    }
+
+    pub(crate) fn with_limits(limits: Limits) -> Self {
+        let limits = Arc::new(limits);
+        let rules = Arc::new(RoomRules::new(Vec::new(), RoomOptions::from_limits(&limits)));
+        let engine = Arc::new(MemoryEngine::new(Arc::new(Hub::new()), rules, Arc::clone(&limits)));
+        Self::with_engine(limits, engine)
+    }
+
+    pub(crate) fn with_engine(limits: Arc<Limits>, engine: Arc<dyn Engine>) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let setup = Setup { node: "north".into(), limits, engine, echo: false, compression: true };
+        let server = Server::new(setup, runtime.handle().clone());
+        let (upgrades, upgraded) = channel();
+        let upgrades = Mutex::new(upgrades);
+        let (counters, seats) = (Arc::new(Counters::new()), Arc::new(()));
+        let counted = Arc::downgrade(&seats);
+        server.connect(Shards {
+            counters: vec![Arc::clone(&counters)],
+            connections: Box::new(move || counted.strong_count().saturating_sub(1)),
+            attach: Box::new(move |upgrade| drop(upgrades.lock().unwrap().send(upgrade))),
+        });
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (refuse, refused) = channel();
+        runtime.spawn(accept(listener, server.clone(), Arc::downgrade(&seats), refuse));
+        Self { server, address, counters, upgraded, refused, seats, runtime }
+    }
+
+    /// Address of a path, for the HTTP client.
+    pub(crate) fn at(&self, path: &str) -> tidings_client::Address {
+        tidings_client::Address::parse(&format!("http://{}{path}", self.address)).unwrap()
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    server: Server,
+    seats: std::sync::Weak<()>,
+    refuse: std::sync::mpsc::Sender<Visitor>,
+) {
+    while let Ok((socket, _)) = listener.accept().await {
+        let Some(seat) = seats.upgrade() else { return };
+        let socket = socket.into_std().unwrap();
+        let visitor = Visitor { socket, prefix: Vec::new(), seat: Box::new(Seat(seat)) };
+        if let Err(visitor) = server.receive(visitor) {
+            drop(refuse.send(visitor));
+        }
+    }
+}
