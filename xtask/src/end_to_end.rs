@@ -16,10 +16,13 @@ const PROGRAMS: [(Probe, &str); 7] = [
     (Probe::Program("node"), "nodejs"),
     (Probe::Program("npm"), "npm"),
     (Probe::Program("curl"), "curl"),
-    (Probe::Program("nginx"), "nginx-light"),
+    (Probe::Program("nginx"), "nginx"),
     (Probe::Program("python3"), "python3"),
     (Probe::PythonModule("ensurepip"), "python3-venv"),
 ];
+
+/// A browser that hangs is ended: all tests together take about a minute.
+const SECONDS_MAX: &str = "900";
 
 /// Runs the two steps by themselves.
 pub(crate) fn run() -> ExitCode {
@@ -47,9 +50,9 @@ fn prepare() -> Outcome {
 fn run_tests() -> Outcome {
     run_command(cargo(&["build", "--package", "tidings"]))?;
     let files = test_files()?;
-    let mut words = vec!["--test"];
+    let mut words = vec!["--foreground", SECONDS_MAX, "node", "--test"];
     words.extend(files.iter().map(String::as_str));
-    let mut node = command("node", &words);
+    let mut node = command("timeout", &words);
     node.env("TIDINGS_BIN", places::tidings_binary("debug"));
     run_command(node)
 }

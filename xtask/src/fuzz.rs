@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use crate::command::{capture, cargo, could_not_start, is_installed, run as run_command};
 use crate::failure::{Failure, Outcome};
-use crate::install;
+use crate::install::{self, Probe};
 use crate::places::{self, text};
 use crate::steps::Steps;
 
@@ -33,6 +33,14 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         steps.run(target, || fuzz(target, arguments.seconds));
     }
     steps.finish()
+}
+
+/// Compiles the targets with the stable compiler as it is, so that they cannot rot between two runs of the fuzzer.
+pub(crate) fn check() -> Outcome {
+    install::debian_packages(&[(Probe::Program("c++"), "g++")])?;
+    let folder = folder().join("check");
+    let words = ["check", "--manifest-path", "fuzz/Cargo.toml", "--bins", "--target-dir", text(&folder)];
+    run_command(cargo(&words))
 }
 
 fn chosen_targets(wanted: &[String]) -> Outcome<Vec<String>> {

@@ -125,8 +125,16 @@ impl PartRun<'_> {
     /// Runs the suite's client; gives the cases that it said it would run.
     fn run_client(&self) -> Outcome<Vec<CaseId>> {
         let specification = format!("/suite/{}.json", self.name);
-        let words =
-            ["timeout", PART_SECONDS_MAX, "wstest", "--mode", "fuzzingclient", "--spec", &specification];
+        let words = [
+            "timeout",
+            "--foreground",
+            PART_SECONDS_MAX,
+            "wstest",
+            "--mode",
+            "fuzzingclient",
+            "--spec",
+            &specification,
+        ];
         let folder = self.reports.join(&self.name);
         let mut command = self.tree.command(&words)?;
         command.stdout(Stdio::piped()).stderr(fs::File::create(folder.join("stderr.log"))?);
