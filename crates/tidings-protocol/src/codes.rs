@@ -1,8 +1,8 @@
 //! The one table of what can go wrong: error codes and WebSocket close codes, each with who must
 //! do what about it.
 //!
-//! Owned by the wire contract; `docs/errors.md` is made from it (see [`page`]). Refuses codes that
-//! nothing sends: a new one comes with the code that sends it.
+//! Owned by the wire contract; `docs/errors.md` is made from it (see [`page`]). Refuses codes without
+//! a use: one that nothing sends yet says so.
 
 /// Whether the client may go on as it is, or has to come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,11 +172,11 @@ close_codes! {
     ServiceRestart => (1012, true, "reconnect after `reconnect_after_ms` and resume by cursor"),
     /// The server is at capacity, or the client read too slowly for a room that closes slow readers.
     TryAgainLater => (1013, true, "reconnect later, with a growing pause"),
-    /// A newer connection of the same session took over.
+    /// A newer connection of the same session took over. Reserved: not sent yet.
     Superseded => (4000, false, "use the newer connection"),
     /// No sign of life followed a ping.
     PongTimeout => (4001, true, "reconnect and resume by cursor"),
-    /// The token expired.
+    /// The token expired. Reserved: not sent yet.
     TokenExpired => (4003, true, "get a new token, then reconnect"),
 }
 
