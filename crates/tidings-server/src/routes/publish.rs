@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tidings_core::Publication;
 use tidings_core::engine::Published;
+use tidings_protocol::client::is_too_deep;
 use tidings_protocol::codes::ErrorCode;
 use tidings_protocol::rest::{BroadcastAnswer, PublishAnswer};
 use tidings_protocol::{Limits, Payload};
@@ -130,6 +131,7 @@ pub(super) async fn to_room(
 
 async fn publish(state: &State, publication: Publication) -> Result<Published, Problem> {
     check_size(&publication.payload, state.limits())?;
+    check_depth(&publication.payload)?;
     ask(state, |engine, now, done| engine.publish(now, publication, done)).await
 }
 
@@ -146,6 +148,16 @@ fn check_size(payload: &Payload, limits: &Limits) -> Result<(), Problem> {
             limits.message_bytes_max
         ),
     ))
+}
+
+/// What a WebSocket client may not send, for the sake of its readers, may not come in here either.
+fn check_depth(payload: &Payload) -> Result<(), Problem> {
+    match payload {
+        Payload::Data(json) if is_too_deep(json.get()) => {
+            Err(bad_body("its data is nested more than 128 levels deep"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

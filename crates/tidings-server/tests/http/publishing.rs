@@ -85,6 +85,7 @@ fn what_is_wrong_gets_its_code_and_stores_nothing() {
     let node = Node::start();
     let (long_name, long_key) =
         ("x".repeat(10_000), format!("{JSON}Idempotency-Key: {}\r\n", "k".repeat(129)));
+    let deep = "[".repeat(129) + &"]".repeat(129);
     for (path, headers, body, status, code) in [
         ("/rooms/a/messages", JSON, "{", 400, "bad_frame"),
         ("/rooms/a/messages", JSON, "[1]", 400, "bad_frame"),
@@ -92,6 +93,8 @@ fn what_is_wrong_gets_its_code_and_stores_nothing() {
         ("/rooms/a/messages", JSON, r#"{"text":"a","text":"b"}"#, 400, "bad_frame"),
         ("/rooms/a/messages", JSON, r#"{"text":"a","data":1}"#, 400, "bad_frame"),
         ("/rooms/a/messages", JSON, "{}", 400, "bad_frame"),
+        ("/rooms/a/messages", JSON, &format!(r#"{{"data":{deep}}}"#), 400, "bad_frame"),
+        ("/broadcast", JSON, &format!(r#"{{"message":{deep}}}"#), 400, "bad_frame"),
         ("/rooms/a/messages", JSON, r#"{"text":"a","user_id":""}"#, 400, "bad_user"),
         ("/rooms/a/messages", JSON, r#"{"text":"a","key":""}"#, 400, "bad_ref"),
         ("/rooms/a/messages", &long_key, r#"{"text":"a"}"#, 400, "bad_ref"),
