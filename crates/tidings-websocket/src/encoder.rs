@@ -76,6 +76,7 @@ pub fn compressed(
     opcode: Opcode,
     payload: &[u8],
 ) {
+    debug_assert!(!opcode.is_control(), "control frames are never compressed (RFC 7692 §6.1)");
     let plain = FrameHeader { mask, ..FrameHeader::whole(opcode) };
     match deflaters.compress_to_scratch(window_bits, payload) {
         Some(deflated) if deflated.len() < payload.len() => {

@@ -4,8 +4,15 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::TAIL;
 use crate::error::Error;
+
+/// The tail that the sender removed ([`super::TAIL`]), then [`FINAL_BLOCK`].
+const END: [u8; 9] = [0x00, 0x00, 0xFF, 0xFF, 0x01, 0x00, 0x00, 0xFF, 0xFF];
+
+/// A final block without content. It ends the stream only where a block may begin, so a message that stopped inside one
+/// is found out, instead of its beginning passing for all of it. (Only a stored block that lacks just the four bytes of
+/// the tail swallows them unseen.)
+const FINAL_BLOCK: &[u8] = &[0x01, 0x00, 0x00, 0xFF, 0xFF];
 
 /// The buffer's first size: most messages of a message bus fit.
 const BUFFER_BYTES_FIRST: usize = 4096;
@@ -39,44 +46,43 @@ impl Inflater {
     pub(crate) fn inflate(&mut self, deflated: &[u8], message_bytes_max: usize) -> Result<&[u8], Error> {
         self.inflate.reset(false);
         let mut written = 0;
-        let mut left = deflated;
-        for (input, is_tail) in [(deflated, false), (TAIL.as_slice(), true)] {
-            left = input;
-            loop {
-                self.make_room(written, message_bytes_max)?;
-                let (in_before, out_before) = (self.inflate.total_in(), self.inflate.total_out());
-                let output = &mut self.output[written..];
-                let room = output.len();
-                let status = self.inflate.decompress(left, output, FlushDecompress::Sync);
-                let status = status.map_err(|_| Error::CompressionInvalid)?;
-                left = &left[(self.inflate.total_in() - in_before) as usize..];
-                let grown = (self.inflate.total_out() - out_before) as usize;
-                written += grown;
-                if written > message_bytes_max {
-                    return Err(Error::MessageTooBig { limit_bytes: message_bytes_max });
-                }
-                if status == Status::StreamEnd {
-                    return self.after_final_block(left, is_tail, written);
-                }
-                // With room left in the output, the inflater has said all it can about this input.
-                if grown < room {
-                    break;
-                }
-            }
-            if !left.is_empty() {
-                return Err(Error::CompressionInvalid);
-            }
-        }
-        debug_assert!(left.is_empty());
-        Ok(&self.output[..written])
+        let is_whole = match self.feed(deflated, &mut written, message_bytes_max)? {
+            // Some compressors end a message with a final block, and a zero byte to stand for the empty one (RFC 7692
+            // §7.2.3.4). More than that behind a final block would be lost silently.
+            Some(left) => matches!(left, [] | [0x00]),
+            // A final block may also end with the tail.
+            None => matches!(self.feed(&END, &mut written, message_bytes_max)?, Some([] | FINAL_BLOCK)),
+        };
+        if is_whole { Ok(&self.output[..written]) } else { Err(Error::CompressionInvalid) }
     }
 
-    /// Some compressors end a message with a final block, and a zero byte to stand for the empty one (RFC 7692
-    /// §7.2.3.4). More than that behind a final block would be lost silently, and is refused.
-    fn after_final_block(&self, left: &[u8], is_tail: bool, written: usize) -> Result<&[u8], Error> {
-        match (left, is_tail) {
-            ([] | [0x00], false) | (_, true) => Ok(&self.output[..written]),
-            _ => Err(Error::CompressionInvalid),
+    /// Inflates `input` behind what is `written`; answers what is left of it behind a final block, if one came.
+    fn feed<'a>(
+        &mut self,
+        mut input: &'a [u8],
+        written: &mut usize,
+        message_bytes_max: usize,
+    ) -> Result<Option<&'a [u8]>, Error> {
+        loop {
+            self.make_room(*written, message_bytes_max)?;
+            let (in_before, out_before) = (self.inflate.total_in(), self.inflate.total_out());
+            let output = &mut self.output[*written..];
+            let room = output.len();
+            let status = self.inflate.decompress(input, output, FlushDecompress::Sync);
+            let status = status.map_err(|_| Error::CompressionInvalid)?;
+            input = &input[(self.inflate.total_in() - in_before) as usize..];
+            let grown = (self.inflate.total_out() - out_before) as usize;
+            *written += grown;
+            if *written > message_bytes_max {
+                return Err(Error::MessageTooBig { limit_bytes: message_bytes_max });
+            }
+            if status == Status::StreamEnd {
+                return Ok(Some(input));
+            }
+            // With room left in the output, the inflater has said all it can about this input.
+            if grown < room {
+                return if input.is_empty() { Ok(None) } else { Err(Error::CompressionInvalid) };
+            }
         }
     }
 

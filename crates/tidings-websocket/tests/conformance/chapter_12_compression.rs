@@ -32,6 +32,7 @@ pub(crate) fn noise(length: usize) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
+#[track_caller]
 fn hears_deflated(stream: &Stream, expected: &[Heard]) {
     hears_as(&SERVER, true, stream, expected);
 }
@@ -119,6 +120,8 @@ fn the_examples_of_the_rfc_arrive() {
     // A final block whose sender forgot the zero byte, and the empty message (§7.2.3.6).
     hears_deflated(&message(&[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]), &[text("Hello")]);
     hears_deflated(&message(&[0x00]), &[text("")]);
+    // A final block that ends with the tail that was removed.
+    hears_deflated(&message(&[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x04]), &[text("Hello")]);
 }
 
 #[test]
@@ -137,6 +140,25 @@ fn data_that_does_not_inflate_fails_with_1007() {
         hears_deflated(&message(deflated), &failed);
     }
     assert_eq!(Error::CompressionInvalid.close_code(), 1007);
+}
+
+#[test]
+fn the_beginning_of_a_compressed_message_does_not_pass_for_all_of_it() {
+    // Each is cut inside a block; most inflaters would hand over what they have.
+    let payload = prose(3000);
+    let whole = Stream::new().deflated(Opcode::Binary, payload.as_bytes(), 15, usize::MAX).0;
+    let deflated_bytes = whole.len() - 8;
+    let header = FrameHeader { fin: true, rsv1: true, opcode: Opcode::Binary, mask: Some(MASK) };
+    for kept in (1..deflated_bytes).step_by(7) {
+        let mut cut = whole[8..8 + kept].to_vec();
+        tidings_websocket::mask::apply(&mut cut, MASK, 0);
+        hears_deflated(&Stream::new().with(header, &cut), &[Heard::Failed(Error::CompressionInvalid)]);
+    }
+    // A stored block that announces more than comes.
+    hears_deflated(
+        &message(&[0x00, 0x06, 0x00, 0xF9, 0xFF, 0x48]),
+        &[Heard::Failed(Error::CompressionInvalid)],
+    );
 }
 
 #[test]
