@@ -17,6 +17,11 @@ use crate::options::{Options, Start};
 use crate::positions::Positions;
 use crate::socket::{Frame, Socket, fill_random};
 
+/// Where a hello that names no room puts a connection.
+const LOBBY: &str = "lobby";
+/// Marks a leave that the application has not asked for.
+const LEAVE_LOBBY: &str = "leave-lobby";
+
 /// A client that reconnects and recovers.
 #[derive(Debug)]
 pub struct Client {
@@ -163,8 +168,12 @@ impl Client {
         let mut socket = Socket::connect_with(&self.options.address, &self.options)?;
         socket.send_text(&self.hello().to_string())?;
         self.await_session(&mut socket)?;
-        // A room that was asked for live has no cursor yet; joining tells where its log ends, so that even a
-        // connection that breaks before the first message loses nothing.
+        // Only an answered join says where a live room begins, so that even a connection that breaks before the first
+        // message loses nothing. A hello would join without saying it, and lobby if it names no room.
+        if self.positions.iter().all(|(_, cursor)| cursor.is_none()) {
+            let leave = json!({"type": "leave", "room": LOBBY, "ref": LEAVE_LOBBY});
+            socket.send_text(&leave.to_string())?;
+        }
         for (room, _) in self.positions.iter().filter(|(_, cursor)| cursor.is_none()) {
             socket.send_text(&join_frame(room, Start::Live))?;
         }
@@ -177,13 +186,12 @@ impl Client {
     }
 
     fn hello(&self) -> Value {
-        let rooms: Vec<&str> = self.positions.iter().map(|(room, _)| room).collect();
         let positions: serde_json::Map<String, Value> = self
             .positions
             .iter()
             .filter_map(|(room, cursor)| Some((room.to_owned(), cursor?.into())))
             .collect();
-        let mut hello = json!({"type": "hello", "rooms": rooms, "positions": positions});
+        let mut hello = json!({"type": "hello", "positions": positions});
         let known =
             [("user_id", &self.options.user), ("token", &self.options.token), ("session_id", &self.session)];
         for (name, value) in known {
@@ -280,10 +288,11 @@ impl Client {
             }
             ServerFrame::Message(message) => return self.deliver(None, message, false),
             ServerFrame::Joined { room, last_message_id } => {
-                self.positions.learn_head(&room, last_message_id.unwrap_or(0));
+                self.positions.learn_start(&room, last_message_id.unwrap_or(0));
                 Event::Joined { room }
             }
-            ServerFrame::Left { room } => Event::Left { room },
+            ServerFrame::Left { reference: Some(reference), .. } if reference == LEAVE_LOBBY => return,
+            ServerFrame::Left { room, .. } => Event::Left { room },
             ServerFrame::Ack { reference, id } => {
                 self.unacknowledged.retain(|(other, _)| *other != reference);
                 Event::Acknowledged { reference, id }

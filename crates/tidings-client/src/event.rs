@@ -125,6 +125,8 @@ pub(crate) enum ServerFrame {
     },
     Left {
         room: String,
+        #[serde(rename = "ref")]
+        reference: Option<String>,
     },
     Message(WireMessage),
     Ack {

@@ -11,7 +11,7 @@ pub(crate) struct Positions(BTreeMap<String, Place>);
 
 #[derive(Debug, Default)]
 struct Place {
-    /// The id last delivered; `None` until the room said anything.
+    /// The id last delivered; `None` for a room that is wanted live and has not said yet where that begins.
     cursor: Option<u64>,
     /// The gap last told, as the ids around it: a server may say one both in `gap` and in `restore`.
     gap: Option<(u64, Option<u64>)>,
@@ -24,12 +24,13 @@ impl Positions {
         positions
     }
 
+    /// Joining again changes nothing, here as on the server.
     pub(crate) fn join(&mut self, room: &str, start: Start) {
         let cursor = match start {
             Start::Live => None,
             Start::After(id) => Some(id),
         };
-        self.0.entry(room.to_owned()).or_default().cursor = cursor;
+        self.0.entry(room.to_owned()).or_insert(Place { cursor, gap: None });
     }
 
     pub(crate) fn leave(&mut self, room: &str) {
@@ -45,21 +46,23 @@ impl Positions {
         self.0.get(room).and_then(|place| place.cursor)
     }
 
-    /// The server said where the room's log ends; counts only while nothing else is known.
-    pub(crate) fn learn_head(&mut self, room: &str, id: u64) {
+    /// The server said where a subscription begins; counts only while nothing else is known.
+    pub(crate) fn learn_start(&mut self, room: &str, id: u64) {
         if let Some(place) = self.0.get_mut(room) {
             place.cursor.get_or_insert(id);
         }
     }
 
-    /// Whether the message is new; moves the cursor if so. Messages of rooms one is not in are new, whatever they are.
+    /// Whether the message is new; moves the cursor if so. What comes from a room one is not in, or before a live
+    /// room said where it begins, was on its way when that was decided.
     pub(crate) fn accept(&mut self, room: &str, id: u64) -> bool {
-        let Some(place) = self.0.get_mut(room) else { return true };
-        if place.cursor.is_some_and(|cursor| id <= cursor) {
-            return false;
+        match self.0.get_mut(room).and_then(|place| place.cursor.as_mut()) {
+            Some(cursor) if id > *cursor => {
+                *cursor = id;
+                true
+            }
+            _ => false,
         }
-        place.cursor = Some(id);
-        true
     }
 
     /// Whether a gap is news. A log that was rolled back moves the cursor back, or all that follows would count as
@@ -97,11 +100,14 @@ mod tests {
     }
 
     #[test]
-    fn a_live_room_takes_its_head_as_cursor_but_never_loses_a_known_one() {
+    fn a_live_room_begins_where_the_server_says_and_not_before() {
         let mut positions = Positions::new(&[("a".to_owned(), Start::Live)]);
-        positions.learn_head("a", 9);
-        positions.learn_head("a", 12);
+        assert!(!positions.accept("a", 8));
+        positions.learn_start("a", 9);
+        positions.learn_start("a", 12);
+        positions.join("a", Start::Live);
         assert_eq!(positions.cursor("a"), Some(9));
+        assert!(positions.accept("a", 10));
     }
 
     #[test]
