@@ -5,7 +5,7 @@
 //! then fits no cursor, so every subscription reads the room's log: late, but nothing is lost.
 //! Answers to the shard's own requests are always taken; the shard bounds how many it asks for.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidings_protocol::{Message, MessageId, RoomName};
@@ -22,8 +22,8 @@ pub enum Post {
     Announced(Arc<Message>),
     /// Answer to `watch`: the room's newest id.
     Watched {
-        /// The room.
-        room: RoomName,
+        /// The room; a later life of it has another generation.
+        room: SlotKey,
         /// Its head, or why it cannot be watched.
         head: Result<MessageId, EngineError>,
     },
@@ -31,6 +31,8 @@ pub enum Post {
     PageRead {
         /// Whose cursor it was read for.
         subscription: SubscriptionKey,
+        /// Where that cursor stood.
+        after: MessageId,
         /// What was read.
         page: Result<Page, EngineError>,
     },
@@ -80,7 +82,7 @@ pub struct Mailbox {
 struct State {
     posts: Vec<Post>,
     announcements: usize,
-    newest_of_overflowed: HashMap<RoomName, Arc<Message>>,
+    newest_of_overflowed: BTreeMap<RoomName, Arc<Message>>,
     /// The owner is at work and will look again before it sleeps.
     awake: bool,
 }

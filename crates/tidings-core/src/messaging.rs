@@ -101,8 +101,10 @@ impl<E: Default> Messaging<E> {
     pub fn receive(&mut self, post: Post, outlet: &mut impl Outlet<Encoded = E>) {
         match post {
             Post::Announced(message) => self.announced(message),
-            Post::Watched { room, head } => self.watched(&room, head, outlet),
-            Post::PageRead { subscription, page } => self.page_read(subscription, page, outlet),
+            Post::Watched { room, head } => self.watched(room, head, outlet),
+            Post::PageRead { subscription, after, page } => {
+                self.page_read(subscription, after, page, outlet);
+            }
             Post::Published { publisher, room, reference, result } => {
                 self.published(publisher, &room, reference.as_deref(), result, outlet);
             }
@@ -119,8 +121,9 @@ impl<E: Default> Messaging<E> {
 
     /// Whether a client may be read from: it has fewer requests under way than it may.
     pub fn may_read(&self, client: Slot) -> bool {
-        let pending = self.clients.get(client as usize).map_or(0, |client| client.pending_requests);
-        usize::from(pending) < self.wiring.limits.pending_requests_max
+        let Some(client) = self.clients.get(client as usize) else { return true };
+        usize::from(client.pending_requests) < self.wiring.limits.pending_requests_max
+            && !client.reads_history
     }
 
     /// Rooms this shard has members in.

@@ -8,8 +8,8 @@ use crate::slots::Slot;
 
 /// The way out to the clients of one shard.
 ///
-/// Whoever refuses a message here (returns less than all) promises to call
-/// [`Messaging::drained`](crate::Messaging::drained) for that connection once it flows again.
+/// Whoever refuses a message here (returns less than all), or says that a connection does not flow,
+/// promises to call [`Messaging::drained`](crate::Messaging::drained) for it once it flows again.
 pub trait Outlet {
     /// A batch's bytes by encoding; filled once, shared by every member.
     type Encoded: Default;
@@ -17,6 +17,9 @@ pub trait Outlet {
     /// Whether the client's connection takes data at the moment: nothing waits that the kernel
     /// had refused.
     fn flows(&self, to: Slot) -> bool;
+
+    /// Bytes that the client's outbox still has room for.
+    fn room(&self, to: Slot) -> usize;
 
     /// Queues the batch's messages from index `first` on. Gives how many fitted into the outbox:
     /// all of them unless the client reads too slowly. An empty outbox takes at least one,

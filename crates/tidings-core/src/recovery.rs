@@ -43,11 +43,6 @@ fn end_of_time(cursor: MessageId, now: Timestamp) -> MessageId {
     MessageId(now.0.max(cursor.0) + 1)
 }
 
-/// Where a cursor stands after a page was delivered.
-pub fn end(page: &Page) -> MessageId {
-    page.messages.last().map_or(page.head, |last| last.id)
-}
-
 /// Keeps only the newest message of each key, in the order of their ids.
 pub fn conflate(messages: &[Arc<Message>]) -> Vec<Arc<Message>> {
     let newest: HashMap<Option<&str>, MessageId> =

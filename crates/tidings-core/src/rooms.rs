@@ -172,8 +172,9 @@ impl<E: Default> Rooms<E> {
     pub(crate) fn leave(&mut self, client: Slot, room: Slot) -> Option<RoomName> {
         let left = self.subscriptions.get_mut(client as usize)?.remove(room)?;
         let record = self.rooms.get_mut(room)?;
-        if let Some(moved) = record.remove(left.place as usize) {
-            self.subscriptions[moved as usize].moved(room, left.place);
+        for (moved, place) in record.remove(left.place as usize).into_iter().flatten() {
+            let place = u32::try_from(place).expect("members are connections, of which there are fewer");
+            self.subscriptions[moved as usize].moved(room, place);
         }
         if !record.members.is_empty() {
             return None;

@@ -118,6 +118,10 @@ limits! {
         /// Deliveries of fan-out in one turn of a shard. Reached: the rest of the room follows in the
         /// next turn, in order, after sockets and timers had theirs.
         deliveries_per_turn: usize = 20_000, 1..=ANY;
+        /// Batches of one room that wait for their turn in one shard; each holds up to 256 messages or
+        /// 64 KiB. Reached: only the newest message is kept, and the members read the room's log
+        /// instead, nothing is lost.
+        fan_out_batches_max: usize = 16, 2..=65_535;
     }
 
     "Stopping" {

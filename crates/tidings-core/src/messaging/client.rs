@@ -42,6 +42,9 @@ pub(super) struct Client {
     pub(super) standing: Standing,
     /// Engine calls on behalf of this client that are not answered yet.
     pub(super) pending_requests: u16,
+    /// One of them is a `history`, whose answer may be as large as half an outbox: no more than one
+    /// at a time, and the next only when there is room for it.
+    pub(super) reads_history: bool,
     pub(super) rate: Bucket,
     pub(super) session: SessionId,
     pub(super) identity: Identity,
@@ -57,6 +60,7 @@ impl Client {
             key,
             standing,
             pending_requests: 0,
+            reads_history: false,
             rate: Bucket::full(frames_per_second, now_ms),
             session: SessionId::from_bytes([0; 16]),
             identity: Identity::default(),

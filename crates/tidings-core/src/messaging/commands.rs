@@ -228,7 +228,11 @@ impl<E: Default> Messaging<E> {
         let (Some(room), Some(last_message_id)) = (found, cursor) else {
             return self.refuse(slot, ErrorCode::NotInRoom, reference, outlet);
         };
-        self.exit(slot, room);
+        let undone = self.exit(slot, room);
+        if let Some(Answer::Joined { reference: Some(reference) }) = undone.map(|request| request.answer) {
+            // It left before the engine had answered its join.
+            self.refuse(slot, ErrorCode::NotInRoom, Some(&reference), outlet);
+        }
         outlet.answer(slot, &ServerFrame::Left { room: &name, last_message_id, reference });
     }
 
@@ -311,6 +315,7 @@ impl<E: Default> Messaging<E> {
         let messages_max = limit.unwrap_or(page_max).min(page_max);
         let client = &mut self.clients[slot as usize];
         client.pending_requests += 1;
+        client.reads_history = true;
         let asker = client.key;
         let mailbox = Arc::clone(&self.wiring.mailbox);
         let query = HistoryQuery { room: room.clone(), after, messages_max, reference };
@@ -329,12 +334,13 @@ impl<E: Default> Messaging<E> {
         if !self.answered(asker) {
             return;
         }
+        self.clients[asker.slot as usize].reads_history = false;
         let reference = query.reference.as_deref();
         let page = match page {
             Ok(page) => page,
             Err(error) => return self.refuse(asker.slot, error.code(), reference, outlet),
         };
-        let fitting = self.restorable(&page.messages).max(page.messages.len().min(1));
+        let fitting = self.restorable(asker.slot, &page.messages, outlet).max(page.messages.len().min(1));
         let messages = &page.messages[..fitting];
         let to_the_end = messages.last().map_or(query.after, |last| last.id) >= page.head;
         let complete = to_the_end && recovery::gap(query.after, &page, self.now.wall).is_none();

@@ -26,7 +26,7 @@ impl<E: Default> Messaging<E> {
     pub(super) fn announced(&mut self, message: Arc<Message>) {
         let Some(slot) = self.rooms.find(message.room.as_str()) else { return };
         let Some(room) = self.rooms.room_mut(slot) else { return };
-        if room.queue(message) {
+        if room.queue(message, self.wiring.limits.fan_out_batches_max) {
             self.fanning.extend(self.rooms.room_key(slot));
         }
     }
@@ -66,15 +66,23 @@ impl<E: Default> Messaging<E> {
         let begin = fan_out.next_member.min(room.members.len());
         let end = room.members.len().min(begin + members_max);
         let mut delivered = 0;
+        fan_out.begun = true;
         for member in &mut room.members[begin..end] {
             if member.pace != Pace::Live {
                 continue;
             }
-            let (taken, kept_up) = deliver(member, batch, room.policy, outlet);
+            let (taken, offered) = deliver(member, batch, room.policy, outlet);
             delivered += taken;
-            if !kept_up {
-                member.pace = Pace::Lagging;
-                self.wiring.counters.add(Counter::SlowConsumerFellBehind, 1);
+            if offered == Offered::Taken {
+                continue;
+            }
+            member.pace = Pace::Lagging;
+            self.wiring.counters.add(Counter::SlowConsumerFellBehind, 1);
+            if offered == Offered::Refused && room.policy == SlowConsumerPolicy::Close {
+                self.wiring.counters.add(Counter::SlowConsumerClosed, 1);
+                let reason = "Too slow: reconnect and resume by cursor";
+                outlet.close(member.slot, CloseCode::TryAgainLater, reason);
+            } else {
                 self.to_read.push((member.slot, slot));
             }
         }
@@ -100,21 +108,19 @@ impl<E: Default> Messaging<E> {
         let Some(room) = self.rooms.room(slot) else { return };
         let (policy, head) = (room.policy, room.head);
         let Some(member) = self.rooms.member_mut(client, slot) else { return };
-        if member.pace != Pace::Lagging {
+        if member.pace != Pace::Lagging || !outlet.flows(client) {
             return;
         }
         match policy {
-            SlowConsumerPolicy::Close if !outlet.flows(client) => {
-                self.wiring.counters.add(Counter::SlowConsumerClosed, 1);
-                outlet.close(client, CloseCode::TryAgainLater, "Too slow: reconnect and resume by cursor");
-            }
-            _ if !outlet.flows(client) => {}
             SlowConsumerPolicy::Drop => {
-                let gap =
-                    Gap { after: member.cursor, before: MessageId(head.0 + 1), reason: GapReason::Overflow };
-                member.cursor = head;
+                let after = member.cursor;
+                // What was read from the log may be newer than what was announced so far.
+                member.cursor = head.max(after);
                 member.pace = Pace::Live;
-                self.tell_gap(client, slot, gap, outlet);
+                if head > after {
+                    let gap = Gap { after, before: MessageId(head.0 + 1), reason: GapReason::Overflow };
+                    self.tell_gap(client, slot, gap, outlet);
+                }
             }
             SlowConsumerPolicy::CatchUp | SlowConsumerPolicy::Close => {
                 self.read_log(client, slot, CATCH_UP_MESSAGES)
@@ -131,11 +137,12 @@ impl<E: Default> Messaging<E> {
         let Some(key) = self.subscription_key(client, slot) else { return };
         let Some(member) = self.rooms.member_mut(client, slot) else { return };
         member.pace = Pace::Reading;
-        let from = Position::After(member.cursor);
+        let after = member.cursor;
         let Some(room) = self.rooms.room(slot) else { return };
         let mailbox = Arc::clone(&self.wiring.mailbox);
-        let done = Completion::new(move |page| mailbox.post(Post::PageRead { subscription: key, page }));
-        self.wiring.engine.history(self.now.wall, &room.name, from, messages_max, done);
+        let done =
+            Completion::new(move |page| mailbox.post(Post::PageRead { subscription: key, after, page }));
+        self.wiring.engine.history(self.now.wall, &room.name, Position::After(after), messages_max, done);
     }
 
     fn subscription_key(&self, client: Slot, room: Slot) -> Option<SubscriptionKey> {
@@ -147,6 +154,7 @@ impl<E: Default> Messaging<E> {
     pub(super) fn page_read(
         &mut self,
         key: SubscriptionKey,
+        after: MessageId,
         page: Result<Page, EngineError>,
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
@@ -155,7 +163,9 @@ impl<E: Default> Messaging<E> {
         }
         let (client, slot) = (key.client.slot, key.room.slot);
         let Some(member) = self.rooms.member_mut(client, slot) else { return };
-        if member.pace != Pace::Reading {
+        // A connection that left and came back meanwhile has another cursor, and another page on
+        // its way.
+        if member.pace != Pace::Reading || member.cursor != after {
             return;
         }
         member.pace = Pace::Lagging;
@@ -216,8 +226,8 @@ impl<E: Default> Messaging<E> {
         }
     }
 
-    /// Under `latest` only the newest message of each key is worth a slow reader's time. One that
-    /// does not fit is no loss: the next one of its key replaces it.
+    /// Under `latest` only the newest message of each key is worth a slow reader's time. Those that
+    /// do not fit are read again, or newer ones instead, when the connection flows.
     fn deliver_newest(
         &mut self,
         client: Slot,
@@ -232,15 +242,7 @@ impl<E: Default> Messaging<E> {
         if let Some(gap) = gap.filter(|_| newest.is_empty()) {
             self.tell_gap(client, slot, gap, outlet);
         }
-        if let Some(member) = self.rooms.member_mut(client, slot) {
-            member.cursor = recovery::end(page);
-        }
-        self.deliver_log(client, slot, Vec::new(), outlet);
-        for message in newest {
-            let mut batch = Batch::from_log(vec![message]);
-            let taken = outlet.deliver(client, &mut batch, 0);
-            self.wiring.counters.add(Counter::MessageDelivered, taken as u64);
-        }
+        self.deliver_log(client, slot, newest, outlet);
     }
 
     /// Tells a subscriber what it may have lost.
@@ -252,26 +254,38 @@ impl<E: Default> Messaging<E> {
     }
 }
 
-/// Offers a batch to a member who is live. Gives how many messages it took, and whether it has
-/// kept up: whether its cursor is now at the batch's end.
+/// What became of a batch that a live member was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Offered {
+    /// Its cursor is at the batch's end.
+    Taken,
+    /// The batch does not continue where its cursor stands.
+    Broken,
+    /// Its connection does not take everything.
+    Refused,
+}
+
+/// Offers a batch to a member who is live. Gives how many messages it took, and what became of
+/// the batch.
 fn deliver<O: Outlet>(
     member: &mut Member,
     batch: &mut Batch<O::Encoded>,
     policy: SlowConsumerPolicy,
     outlet: &mut O,
-) -> (usize, bool) {
+) -> (usize, Offered) {
     let first = match batch.standing(member.cursor) {
         Standing::Next(first) => first,
-        Standing::Beyond => return (0, true),
-        Standing::Broken => return (0, false),
+        Standing::Beyond => return (0, Offered::Taken),
+        Standing::Broken => return (0, Offered::Broken),
     };
     // A ticker's reader who does not keep up wants the newest price, not a full outbox of old ones.
     if policy == SlowConsumerPolicy::Latest && !outlet.flows(member.slot) {
-        return (0, false);
+        return (0, Offered::Refused);
     }
     let taken = outlet.deliver(member.slot, batch, first);
     if let Some(index) = (first + taken).checked_sub(1).filter(|_| taken > 0) {
         member.cursor = batch.messages()[index].id;
     }
-    (taken, first + taken == batch.messages().len())
+    let all = first + taken == batch.messages().len();
+    (taken, if all { Offered::Taken } else { Offered::Refused })
 }

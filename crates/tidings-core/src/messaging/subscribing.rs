@@ -14,7 +14,7 @@ use crate::mailbox::Post;
 use crate::outlet::Outlet;
 use crate::recovery::Gap;
 use crate::rooms::Pace;
-use crate::slots::Slot;
+use crate::slots::{Slot, SlotKey};
 use crate::telemetry::Counter;
 
 /// What a connection that joins wants to have and to be told.
@@ -45,9 +45,13 @@ impl<E: Default> Messaging<E> {
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
         if let Some(room) = self.rooms.find(name.as_str())
-            && self.rooms.of(client).place_in(room).is_some()
+            && let Some(member) = self.rooms.member(client, room)
         {
-            return self.join_again(client, room, &request, outlet);
+            if request.from == Position::Head {
+                return self.join_again(client, room, member.cursor, &request, outlet);
+            }
+            // It wants to have what it missed before it came in: its own cursor begins anew.
+            self.exit(client, room);
         }
         let Some(room) = self.enter(client, name) else {
             let reference = request.answer.reference();
@@ -60,18 +64,19 @@ impl<E: Default> Messaging<E> {
         }
     }
 
-    /// A member who joins again is told where the room stands; its cursor is the server's.
+    /// A member who joins again is told where it stands.
     fn join_again(
         &self,
         client: Slot,
         room: Slot,
+        last_message_id: MessageId,
         request: &JoinRequest,
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
         if let Some(room) = self.rooms.room(room)
             && let Answer::Joined { reference } = &request.answer
         {
-            let (last_message_id, room, reference) = (room.head, &room.name, reference.as_deref());
+            let (room, reference) = (&room.name, reference.as_deref());
             outlet.answer(client, &ServerFrame::Joined { room, last_message_id, recovered: None, reference });
         }
     }
@@ -95,8 +100,9 @@ impl<E: Default> Messaging<E> {
         let policy = self.wiring.rules.of(name).slow_consumer;
         let room = self.rooms.open(name, policy);
         self.wiring.hub.enter(name, self.wiring.shard);
-        let (mailbox, watched) = (Arc::clone(&self.wiring.mailbox), name.clone());
-        let done = Completion::new(move |head| mailbox.post(Post::Watched { room: watched, head }));
+        let mailbox = Arc::clone(&self.wiring.mailbox);
+        let key = self.rooms.room_key(room).expect("it was just opened");
+        let done = Completion::new(move |head| mailbox.post(Post::Watched { room: key, head }));
         self.wiring.engine.watch(self.now.wall, name, done);
         room
     }
@@ -104,11 +110,14 @@ impl<E: Default> Messaging<E> {
     /// The engine announces a room's messages from now on: whoever waited for that goes on.
     pub(super) fn watched(
         &mut self,
-        name: &RoomName,
+        key: SlotKey,
         head: Result<MessageId, EngineError>,
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
-        let Some(slot) = self.rooms.find(name.as_str()) else { return };
+        if !self.rooms.holds(key) {
+            return;
+        }
+        let slot = key.slot;
         let Some(room) = self.rooms.room_mut(slot) else { return };
         let waiting: Vec<Slot> = room
             .members
@@ -170,7 +179,7 @@ impl<E: Default> Messaging<E> {
         // Whoever asks from the beginning has lost nothing it ever had.
         let told = gap.filter(|gap| gap.after != MessageId::ZERO);
         let (now, later) = match request.answer {
-            Answer::Restore => page.messages.split_at(self.restorable(&page.messages)),
+            Answer::Restore => page.messages.split_at(self.restorable(client, &page.messages, outlet)),
             Answer::Silent | Answer::Joined { .. } => page.messages.split_at(0),
         };
         self.answer_join(client, slot, &request.answer, Some(gap.is_none()), now, outlet);
@@ -185,10 +194,15 @@ impl<E: Default> Messaging<E> {
         self.deliver_log(client, slot, later.to_vec(), outlet);
     }
 
-    /// How many messages go into one `restore` frame: what half an outbox holds. The rest follow
-    /// as `message` frames.
-    pub(super) fn restorable(&self, messages: &[Arc<Message>]) -> usize {
-        let bytes_max = self.wiring.limits.outbox_bytes_max / 2;
+    /// How many messages go into one `restore` or `history` frame: about what the client's outbox
+    /// has room for, and at most half of what it holds.
+    pub(super) fn restorable(
+        &self,
+        client: Slot,
+        messages: &[Arc<Message>],
+        outlet: &impl Outlet<Encoded = E>,
+    ) -> usize {
+        let bytes_max = outlet.room(client).min(self.wiring.limits.outbox_bytes_max / 2);
         let sizes = messages.iter().map(|message| message.payload.len() + ENVELOPE_BYTES);
         let ends = sizes.scan(0, |sum, size| {
             *sum += size;
@@ -222,14 +236,16 @@ impl<E: Default> Messaging<E> {
         }
     }
 
-    /// Ends a membership, and the shard's interest in the room if it was the last one.
-    pub(super) fn exit(&mut self, client: Slot, room: Slot) {
-        self.requests.remove(&(client, room));
+    /// Ends a membership, and the shard's interest in the room if it was the last one. Gives the
+    /// join that was not answered yet, if there is one.
+    pub(super) fn exit(&mut self, client: Slot, room: Slot) -> Option<JoinRequest> {
+        let unanswered = self.requests.remove(&(client, room));
         if let Some(name) = self.rooms.leave(client, room)
             && self.wiring.hub.exit(&name, self.wiring.shard)
         {
             self.wiring.engine.unwatch(&name);
         }
+        unanswered
     }
 }
 

@@ -49,55 +49,67 @@ pub(crate) struct Room<E> {
 #[derive(Debug)]
 pub(crate) struct FanOut<E> {
     pub(crate) batches: VecDeque<Batch<E>>,
+    /// The first batch has reached the members before this place, and none from it on.
     pub(crate) next_member: usize,
-    /// A leaving member's place was filled by one that the first batch had not reached yet: go
-    /// through the members again, the cursors tell who has it.
-    pub(crate) again: bool,
+    /// The first batch is encoded: it must not grow any more.
+    pub(crate) begun: bool,
 }
+
+/// Members whose place has changed, and where they are now.
+pub(crate) type Moved = [Option<(Slot, usize)>; 2];
 
 impl<E: Default> Room<E> {
     pub(crate) fn new(name: RoomName, policy: SlowConsumerPolicy) -> Self {
         Self { name, members: Vec::new(), head: MessageId::ZERO, watched: false, policy, fan_out: None }
     }
 
-    /// Queues an announced message. Says whether the room had nothing to do before.
-    pub(crate) fn queue(&mut self, message: Arc<Message>) -> bool {
+    /// Queues an announced message, as one of at most `batches_max` batches. Says whether the room
+    /// had nothing to do before.
+    pub(crate) fn queue(&mut self, message: Arc<Message>, batches_max: usize) -> bool {
         if message.id <= self.head {
             return false;
         }
         self.head = message.id;
         match &mut self.fan_out {
             Some(fan_out) => {
-                fan_out.queue(message);
+                fan_out.queue(message, batches_max);
                 false
             }
             None => {
                 let batches = VecDeque::from([Batch::new(message)]);
-                self.fan_out = Some(Box::new(FanOut { batches, next_member: 0, again: false }));
+                self.fan_out = Some(Box::new(FanOut { batches, next_member: 0, begun: false }));
                 true
             }
         }
     }
 
-    /// Takes a member out; the last one fills its place. Gives the slot of the one that moved.
-    pub(crate) fn remove(&mut self, place: usize) -> Option<Slot> {
-        let last = self.members.len() - 1;
-        self.members.swap_remove(place);
-        if let Some(fan_out) = &mut self.fan_out {
-            fan_out.again |= place < fan_out.next_member && last >= fan_out.next_member;
+    /// Takes a member out; others fill its place. Nobody moves past the point that a fan-out in
+    /// progress has reached: one who did would miss the batch.
+    pub(crate) fn remove(&mut self, place: usize) -> Moved {
+        let mut hole = place;
+        if let Some(fan_out) = self.fan_out.as_mut().filter(|fan_out| place < fan_out.next_member) {
+            fan_out.next_member -= 1;
+            hole = fan_out.next_member;
+            self.members.swap(place, hole);
         }
-        self.members.get(place).map(|moved| moved.slot)
+        self.members.swap_remove(hole);
+        let now_at = |place| self.members.get(place).map(|member: &Member| (member.slot, place));
+        [now_at(place), now_at(hole).filter(|_| hole != place)]
     }
 }
 
 impl<E: Default> FanOut<E> {
-    fn queue(&mut self, message: Arc<Message>) {
-        let only_one_and_begun = self.batches.len() == 1 && (self.next_member > 0 || self.again);
+    fn queue(&mut self, message: Arc<Message>, batches_max: usize) {
+        let only_one_and_begun = self.batches.len() == 1 && self.begun;
         let refused = match self.batches.back_mut() {
             Some(last) if !only_one_and_begun => last.push(message),
             _ => Err(message),
         };
         if let Err(message) = refused {
+            // The newest alone fits no cursor, so whoever gets to it reads the log.
+            if self.batches.len() >= batches_max.max(2) {
+                self.batches.pop_back();
+            }
             self.batches.push_back(Batch::new(message));
         }
     }
@@ -105,9 +117,8 @@ impl<E: Default> FanOut<E> {
     /// The first batch reached the last member. Says whether anything is left to do.
     pub(crate) fn finish_batch(&mut self) -> bool {
         self.next_member = 0;
-        if !std::mem::take(&mut self.again) {
-            self.batches.pop_front();
-        }
+        self.begun = false;
+        self.batches.pop_front();
         !self.batches.is_empty()
     }
 }

@@ -155,6 +155,11 @@ impl<S> Outlet for Connections<S> {
         self.table.get(to).is_some_and(|connection| !connection.refused && !connection.is_blocked())
     }
 
+    fn room(&self, to: Slot) -> usize {
+        let waiting = self.table.get(to).map_or(0, Connection::waiting_bytes);
+        self.limits.outbox_bytes_max.saturating_sub(waiting)
+    }
+
     fn deliver(&mut self, to: Slot, batch: &mut Batch<Encoded>, first: usize) -> usize {
         let all = batch.messages().len() - first;
         let Some(connection) = self.table.get_mut(to) else { return all };
