@@ -34,7 +34,7 @@ pub struct Connection<S> {
     pub encoding: Encoding,
     /// Whether it is in the shard's list of those with something to send.
     pub dirty: bool,
-    /// A message was refused: `drained` is owed to it.
+    /// It blocked, or a message was refused: `drained` is owed to it.
     pub refused: bool,
     /// A ping is out; the next thing that comes in is the sign of life.
     pub pinged: bool,

@@ -106,6 +106,11 @@ impl Cork {
         })
     }
 
+    /// Whether so much is corked that it should be let out before the turn's end.
+    pub const fn is_full(&self) -> bool {
+        self.own.len() >= OWN_BYTES_MAX
+    }
+
     /// The turn is over and every list has been let out.
     pub fn clear(&mut self) {
         self.entries.clear();
@@ -131,6 +136,8 @@ impl Cork {
     }
 }
 
+/// Answers can be large and many, and places in the cork are 32 bits.
+const OWN_BYTES_MAX: usize = 16 * 1024 * 1024;
 const OWN_BYTES_KEPT: usize = 64 * 1024;
 const ENTRIES_KEPT: usize = 4_096;
 

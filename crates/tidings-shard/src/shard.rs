@@ -18,6 +18,7 @@ use tidings_core::telemetry::{Counter, Counters};
 use tidings_core::{Collected, Mailbox, Messaging, Now, Slot, SlotKey, Wiring};
 use tidings_websocket::{Config, Role, Scratch};
 
+use crate::connection::Connection;
 use crate::context::Context;
 use crate::encoding::Encoded;
 use crate::gate::Gate;
@@ -158,6 +159,12 @@ impl<I: Io> Shard<I> {
         self.connections.table.len()
     }
 
+    /// Bytes that wait for this shard's clients: sent to the system as soon as it takes them.
+    pub fn waiting_bytes(&self) -> usize {
+        let table = &self.connections.table;
+        table.taken().filter_map(|slot| table.get(slot)).map(Connection::waiting_bytes).sum()
+    }
+
     fn sleep(&mut self) -> std::io::Result<()> {
         let timeout = self.timeout();
         self.ready.clear();
@@ -200,9 +207,12 @@ impl<I: Io> Shard<I> {
             if self.collected.posts.is_empty() {
                 break;
             }
-            for post in self.collected.posts.drain(..) {
+            let mut posts = std::mem::take(&mut self.collected.posts);
+            for post in posts.drain(..) {
                 self.messaging.receive(post, &mut self.connections);
+                self.flush_if_full();
             }
+            self.collected.posts = posts;
         }
         self.let_leave();
     }

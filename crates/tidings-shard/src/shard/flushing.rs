@@ -44,6 +44,13 @@ impl<I: Io> Shard<I> {
         }
     }
 
+    /// Lets out what has become too much to hold until the turn's end.
+    pub(super) fn flush_if_full(&mut self) {
+        if self.connections.cork.is_full() {
+            self.flush();
+        }
+    }
+
     /// Gives the bytes sent if there was anything to send and nothing in its way.
     fn flush_one(&mut self, slot: Slot) -> Option<usize> {
         let now_ms = self.connections.now_ms();
@@ -80,6 +87,8 @@ impl<I: Io> Shard<I> {
             outbox.push(part, skip.min(len));
             skip = skip.saturating_sub(len);
         }
+        // Whoever asks meanwhile whether it flows is told no, and waits to hear that it does again.
+        connection.refused = true;
         if !was_blocked && self.io.watch(&mut connection.socket, key, true, true).is_err() {
             connection.dead = true;
             self.connections.dead.push(key);
@@ -127,7 +136,8 @@ impl<I: Io> Shard<I> {
     /// A connection to which everything was sent: ends it if that was all, else lets it go on.
     fn settle(&mut self, slot: Slot) {
         let Some(connection) = self.connections.table.get_mut(slot) else { return };
-        if connection.dead || connection.is_blocked() {
+        // What is corked still has to go out before the end of the stream.
+        if connection.dead || connection.is_blocked() || !connection.list.is_empty() {
             return;
         }
         if std::mem::take(&mut connection.finish) {

@@ -22,6 +22,7 @@ impl<I: Io> Shard<I> {
     pub(super) fn read_sockets(&mut self) {
         for key in std::mem::take(&mut self.to_read) {
             self.guarded(key, Self::read_more);
+            self.flush_if_full();
         }
         for ready in std::mem::take(&mut self.ready) {
             match ready {
@@ -35,6 +36,7 @@ impl<I: Io> Shard<I> {
                             shard.on_readable(slot, ended);
                         }
                     });
+                    self.flush_if_full();
                 }
             }
         }
@@ -101,7 +103,8 @@ impl<I: Io> Shard<I> {
                 self.frames(slot, &mut stash);
             }
         }
-        self.on_readable(slot, false);
+        // An end of stream that was told before is not told again, so read until nothing is left.
+        self.on_readable(slot, true);
     }
 
     fn received(&mut self, slot: Slot, bytes: &mut [u8]) {
@@ -255,6 +258,11 @@ impl<I: Io> Shard<I> {
         let reader = &mut self.reader;
         let step = match connection.decoder.decode(&reader.config, &mut reader.scratch, bytes) {
             Ok(step) => step,
+            // Who was sent away may say what it likes, be it the rest of a refused request.
+            Err(_) if phase == Phase::Closing => {
+                self.connections.finish(slot);
+                return all;
+            }
             Err(error) => {
                 self.counters.add(Counter::FrameRefused, 1);
                 self.connections.close_for_good(slot, error.close_code(), &error.to_string());

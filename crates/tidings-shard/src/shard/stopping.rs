@@ -24,7 +24,7 @@ impl Stopping {
     /// When something has to be done.
     pub(super) fn next_ms(&self, limits: &Limits) -> Option<u64> {
         let wait_ms = match self.rest_closed {
-            false => limits.restart_ack_timeout_ms,
+            false => limits.restart_ack_timeout_ms.min(limits.drain_timeout_ms),
             true => limits.drain_timeout_ms,
         };
         self.began_ms.map(|began_ms| began_ms + wait_ms)
@@ -44,7 +44,7 @@ impl<I: Io> Shard<I> {
     }
 
     /// Whether the shard has ended.
-    pub(super) fn is_drained(&self) -> bool {
+    pub fn is_drained(&self) -> bool {
         let Some(began_ms) = self.stopping.began_ms else { return false };
         let deadline_ms = began_ms + self.context.limits.drain_timeout_ms;
         self.connections.table.is_empty() || self.now.monotonic_ms >= deadline_ms
