@@ -1,0 +1,198 @@
+//! Faults of ours: a panic in one connection's handling costs that connection and no other. And
+//! engines whose answers come late.
+
+use std::sync::{Arc, Mutex};
+
+use tidings_core::engine::EngineGauges;
+use tidings_core::telemetry::Counter;
+use tidings_core::{
+    Completion, Engine, EngineError, Page, Position, Publication, Published, RoomSummary, Timestamp,
+};
+use tidings_protocol::server::Received;
+use tidings_protocol::{MessageId, RoomName};
+
+use crate::support::{Seen, Setup};
+
+/// Panics when somebody speaks in the room `panic`, and fails in the room `broken`.
+struct Faulty {
+    engine: Arc<dyn Engine>,
+}
+
+impl Engine for Faulty {
+    fn publish(&self, now: Timestamp, publication: Publication, done: Completion<Published>) {
+        match publication.room.as_str() {
+            "panic" => panic!("as the test wants it"),
+            "broken" => done.complete(Err(EngineError::Unavailable)),
+            // Dropped unanswered, as by an engine that has died.
+            "dropped" => {}
+            _ => self.engine.publish(now, publication, done),
+        }
+    }
+
+    fn history(
+        &self,
+        now: Timestamp,
+        room: &RoomName,
+        from: Position,
+        messages_max: usize,
+        done: Completion<Page>,
+    ) {
+        self.engine.history(now, room, from, messages_max, done);
+    }
+
+    fn watch(&self, now: Timestamp, room: &RoomName, done: Completion<MessageId>) {
+        match room.as_str() {
+            "unwatchable" => done.complete(Err(EngineError::Unavailable)),
+            _ => self.engine.watch(now, room, done),
+        }
+    }
+
+    fn unwatch(&self, room: &RoomName) {
+        self.engine.unwatch(room);
+    }
+
+    fn rooms(
+        &self,
+        now: Timestamp,
+        after: Option<&RoomName>,
+        rooms_max: usize,
+        done: Completion<Vec<RoomSummary>>,
+    ) {
+        self.engine.rooms(now, after, rooms_max, done);
+    }
+
+    fn tick(&self, now: Timestamp) {
+        self.engine.tick(now);
+    }
+
+    fn gauges(&self) -> EngineGauges {
+        self.engine.gauges()
+    }
+}
+
+fn faulty(setup: &mut Setup) {
+    setup.engine = |engine| Arc::new(Faulty { engine });
+}
+
+#[test]
+fn a_panic_closes_its_connection_and_nobody_elses() {
+    for mut world in Setup::each(faulty) {
+        let ana = world.enter("/ws/chat/ana");
+        let ben = world.enter("/ws/chat/ben");
+        // One on each shard, and one that goes on sending behind the message that panics.
+        let victims: Vec<_> = (0..4).map(|_| world.enter("/ws/panic")).collect();
+        for &victim in &victims {
+            world.send(victim, "boom");
+            world.send(victim, "boom again");
+        }
+        world.pump();
+        for victim in victims {
+            assert!(matches!(&world.take(victim)[..], [Seen::Close(1_011, _), Seen::End]));
+        }
+        assert_eq!(world.counted(Counter::PanicCaught), 4);
+        world.say(ana, "undisturbed");
+        assert_eq!(world.texts(ben), ["undisturbed"]);
+        assert_eq!(world.connections(), 2);
+    }
+}
+
+#[test]
+fn what_the_engine_cannot_store_is_told_to_its_publisher() {
+    for mut world in Setup::each(faulty) {
+        for room in ["broken", "dropped"] {
+            let ana = world.enter(&format!("/ws/{room}"));
+            world.say(ana, r#"{"type":"message","text":"x","ref":"1"}"#);
+            let Received::Error(error) = world.frame(ana) else { panic!("not told") };
+            assert_eq!((error.code.as_str(), error.reference.as_deref()), ("unavailable", Some("1")));
+            // Its requests are not under way for ever: it may go on sending more than wait at once.
+            for _ in 0..70 {
+                world.send(ana, "x");
+            }
+            world.advance(2_000);
+            assert_eq!(world.frames(ana).len(), 70);
+        }
+    }
+}
+
+#[test]
+fn a_room_that_cannot_be_watched_is_not_joined() {
+    let mut setup = Setup::default();
+    faulty(&mut setup);
+    let mut world = setup.build();
+    let ana = world.enter("/ws/chat");
+    world.say(ana, r#"{"type":"join","room":"unwatchable","ref":"1"}"#);
+    assert!(matches!(world.frame(ana), Received::Error(error) if error.code == "unavailable"));
+    world.say(ana, "still in one room");
+    assert_eq!(world.texts(ana), ["still in one room"]);
+}
+
+/// Calls that wait until the test lets them go on, as those of an engine behind a network.
+static HELD: Mutex<Vec<Box<dyn FnOnce() + Send>>> = Mutex::new(Vec::new());
+
+struct Late {
+    engine: Arc<dyn Engine>,
+}
+
+impl Engine for Late {
+    fn publish(&self, now: Timestamp, publication: Publication, done: Completion<Published>) {
+        self.engine.publish(now, publication, done);
+    }
+
+    fn history(
+        &self,
+        now: Timestamp,
+        room: &RoomName,
+        from: Position,
+        messages_max: usize,
+        done: Completion<Page>,
+    ) {
+        let (engine, room) = (Arc::clone(&self.engine), room.clone());
+        HELD.lock().unwrap().push(Box::new(move || engine.history(now, &room, from, messages_max, done)));
+    }
+
+    fn watch(&self, now: Timestamp, room: &RoomName, done: Completion<MessageId>) {
+        self.engine.watch(now, room, done);
+    }
+
+    fn unwatch(&self, room: &RoomName) {
+        self.engine.unwatch(room);
+    }
+
+    fn rooms(
+        &self,
+        now: Timestamp,
+        after: Option<&RoomName>,
+        rooms_max: usize,
+        done: Completion<Vec<RoomSummary>>,
+    ) {
+        self.engine.rooms(now, after, rooms_max, done);
+    }
+
+    fn tick(&self, now: Timestamp) {
+        self.engine.tick(now);
+    }
+
+    fn gauges(&self) -> EngineGauges {
+        self.engine.gauges()
+    }
+}
+
+#[test]
+fn an_answer_that_comes_late_finds_nobody_instead_of_the_next_client() {
+    let mut world = Setup { engine: |engine| Arc::new(Late { engine }), ..Setup::default() }.build();
+    let ana = world.enter("/ws/chat/ana");
+    world.say(ana, "one");
+    let ben = world.enter("/ws/other");
+    world.say(ben, r#"{"type":"history","room":"chat","after":0}"#);
+    world.say(ben, r#"{"type":"join","room":"chat","last_message_id":0}"#);
+    world.client(ben).pipe.reset();
+    world.pump();
+    let eve = world.enter("/ws/chat/eve");
+    for held in std::mem::take(&mut *HELD.lock().unwrap()) {
+        held();
+    }
+    world.pump();
+    assert!(world.take(eve).is_empty());
+    world.say(ana, "two");
+    assert_eq!(world.texts(eve), ["two"]);
+}

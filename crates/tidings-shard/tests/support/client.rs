@@ -1,0 +1,221 @@
+//! A client on the simulated network: speaks WebSocket by the codec's client role, writes down
+//! what it sees.
+
+use tidings_protocol::server::{Received, decode};
+use tidings_websocket::frame::Opcode;
+use tidings_websocket::handshake::{ClientKey, ClientRequest, Response};
+use tidings_websocket::{Config, Decoder, Event, Role, Scratch, encoder};
+
+use super::network::Pipe;
+
+/// What a client saw, in its order.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Seen {
+    /// A frame of the contract.
+    Frame(Received),
+    /// Text that is none.
+    Text(String),
+    /// A binary frame.
+    Binary(Vec<u8>),
+    /// A ping. It is answered unless the client is told to be rude.
+    Ping,
+    /// A pong.
+    Pong(Vec<u8>),
+    /// A close frame. It is answered unless the client is told to be rude.
+    Close(u16, String),
+    /// An HTTP answer that is not 101.
+    Http(Answer),
+    /// The server ended its direction.
+    End,
+    /// The connection broke.
+    Reset,
+}
+
+/// An HTTP answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The `code` of the JSON body.
+    pub(crate) fn code(&self) -> String {
+        let body: serde_json::Value = serde_json::from_str(&self.body).expect("an error body is JSON");
+        assert!(body["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");
+        body["code"].as_str().expect("an error body has a code").to_owned()
+    }
+
+    /// A header's value.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// See the module.
+pub(crate) struct Client {
+    pub(crate) pipe: Pipe,
+    /// What it saw and the test has not taken.
+    pub(crate) seen: Vec<Seen>,
+    /// Whether it reads at all.
+    pub(crate) reads: bool,
+    /// Whether it leaves pings and closes unanswered.
+    pub(crate) rude: bool,
+    upgraded: bool,
+    head: Vec<u8>,
+    decoder: Decoder,
+    scratch: Scratch,
+    ended: bool,
+}
+
+const KEY: [u8; 16] = *b"sixteen bytes!!!";
+const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
+const CONFIG: Config = Config { role: Role::Client, message_bytes_max: 1 << 26, fragments_max: 1 };
+
+/// A handshake's bytes.
+pub(crate) fn handshake(path: &str, offers_compression: bool) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    request(path, offers_compression).write(&mut bytes);
+    bytes
+}
+
+fn request(path: &str, offers_compression: bool) -> ClientRequest<'_> {
+    let deflate = offers_compression.then(Default::default);
+    ClientRequest {
+        host: "tidings.test",
+        path,
+        key: ClientKey::from_bytes(KEY),
+        subprotocols: &[],
+        deflate,
+        extra: &[],
+    }
+}
+
+impl Client {
+    /// A client that has said nothing yet.
+    pub(crate) fn new(pipe: Pipe) -> Self {
+        Self {
+            pipe,
+            seen: Vec::new(),
+            reads: true,
+            rude: false,
+            upgraded: false,
+            head: Vec::new(),
+            decoder: Decoder::new(false),
+            scratch: Scratch::new(),
+            ended: false,
+        }
+    }
+
+    /// Takes it that the 101 came by another way.
+    pub(crate) fn upgraded(mut self) -> Self {
+        self.upgraded = true;
+        self
+    }
+
+    /// A text frame.
+    pub(crate) fn text(&self, text: &str) {
+        self.frame(Opcode::Text, text.as_bytes());
+    }
+
+    /// A binary frame.
+    pub(crate) fn binary(&self, bytes: &[u8]) {
+        self.frame(Opcode::Binary, bytes);
+    }
+
+    /// Any whole frame.
+    pub(crate) fn frame(&self, opcode: Opcode, payload: &[u8]) {
+        let mut bytes = Vec::new();
+        encoder::masked(&mut bytes, MASK, opcode, payload);
+        self.pipe.write(&bytes);
+    }
+
+    /// A close frame.
+    pub(crate) fn close(&self, code: u16) {
+        let mut bytes = Vec::new();
+        encoder::close_masked(&mut bytes, MASK, code, "");
+        self.pipe.write(&bytes);
+    }
+
+    /// Reads at most so many bytes and understands them. Says whether anything came.
+    pub(crate) fn look(&mut self, bytes_max: usize) -> bool {
+        let mut bytes = self.pipe.read(bytes_max);
+        let mut news = !bytes.is_empty();
+        if self.upgraded {
+            self.frames(&mut bytes);
+        } else {
+            self.head.append(&mut bytes);
+            self.read_head();
+        }
+        if !self.ended && (self.pipe.is_reset() || self.pipe.is_ended()) {
+            self.ended = true;
+            self.seen.push(if self.pipe.is_reset() { Seen::Reset } else { Seen::End });
+            // A client whose peer has ended ends too.
+            self.pipe.finish();
+            news = true;
+        }
+        news
+    }
+
+    fn read_head(&mut self) {
+        let mut headers = [httparse::EMPTY_HEADER; 32];
+        let mut response = httparse::Response::new(&mut headers);
+        let Ok(httparse::Status::Complete(head_bytes)) = response.parse(&self.head) else { return };
+        let headers = response.headers.iter().map(|header| (header.name, header.value));
+        let status = response.code.expect("a whole head has a status");
+        if status == 101 {
+            let offers_compression = headers.clone().any(|(name, _)| name == "Sec-WebSocket-Extensions");
+            let answer = Response { status, headers };
+            let agreed = request("/", offers_compression).verify(&answer).expect("a correct handshake");
+            self.decoder = Decoder::new(agreed.deflate.is_some());
+            self.upgraded = true;
+            let mut rest = self.head.split_off(head_bytes);
+            self.head.clear();
+            return self.frames(&mut rest);
+        }
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("answers are text");
+        let headers: Vec<_> = headers.map(|(name, value)| (name.to_owned(), text(value))).collect();
+        let answer = Answer { status, headers, body: String::new() };
+        let body_bytes: usize =
+            answer.header("content-length").and_then(|count| count.parse().ok()).unwrap_or(0);
+        if self.head.len() >= head_bytes + body_bytes {
+            let body = text(&self.head[head_bytes..head_bytes + body_bytes]);
+            self.head.drain(..head_bytes + body_bytes);
+            self.seen.push(Seen::Http(Answer { body, ..answer }));
+        }
+    }
+
+    fn frames(&mut self, bytes: &mut [u8]) {
+        let mut rest = bytes;
+        let mut answers = Vec::new();
+        while !rest.is_empty() {
+            let step =
+                self.decoder.decode(&CONFIG, &mut self.scratch, rest).expect("a server keeps the rules");
+            let consumed = step.consumed;
+            let seen = match step.event {
+                Some(Event::Text(text)) => {
+                    Some(decode(text).map_or_else(|_| Seen::Text(text.to_owned()), Seen::Frame))
+                }
+                Some(Event::Binary(bytes)) => Some(Seen::Binary(bytes.to_vec())),
+                Some(Event::Ping(payload)) => {
+                    encoder::masked(&mut answers, MASK, Opcode::Pong, payload);
+                    Some(Seen::Ping)
+                }
+                Some(Event::Pong(payload)) => Some(Seen::Pong(payload.to_vec())),
+                Some(Event::Close(close)) => {
+                    let (code, reason) = close.map_or((1005, ""), |close| (close.code, close.reason));
+                    encoder::close_masked(&mut answers, MASK, code, "");
+                    Some(Seen::Close(code, reason.to_owned()))
+                }
+                None => None,
+            };
+            self.seen.extend(seen);
+            rest = &mut rest[consumed..];
+        }
+        if !answers.is_empty() && !self.rude {
+            self.pipe.write(&answers);
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! A simulated network below the shards: pairs of byte pipes, a clock that stands still, readiness
+//! told once per change.
+//!
+//! Stricter than epoll: an event names only what has changed since it was last told, and a shard
+//! that would sleep is told so by [`ASLEEP`] instead of being given a turn for nothing. So a shard
+//! that forgets to read again, to look at its mailbox, or to set a timer hangs for good.
+
+use std::collections::VecDeque;
+use std::io::{Error, ErrorKind, Result};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tidings_core::{Now, SlotKey, Timestamp};
+use tidings_shard::io::{Io, Ready};
+
+use super::random::Random;
+
+/// What `wait` fails with when the shard would sleep.
+pub(crate) const ASLEEP: ErrorKind = ErrorKind::WouldBlock;
+
+/// Where the wall clock stands at the beginning: a day of 2027, in milliseconds since 1970.
+const START_MS: u64 = 1_800_000_000_000;
+
+/// Turns without sleep in which a shard that is well has finished whatever there was to do.
+const BUSY_TURNS_MAX: u32 = 200_000;
+
+/// Shared by shards and clients.
+#[derive(Clone)]
+pub(crate) struct Network(Arc<Mutex<State>>);
+
+struct State {
+    now_ms: u64,
+    lines: Vec<Line>,
+    shards: Vec<Below>,
+    random: Random,
+    /// How many of a hundred reads and writes are cut short.
+    chopped_percent: usize,
+}
+
+/// What the system knows of a shard.
+#[derive(Default)]
+struct Below {
+    waiting: VecDeque<usize>,
+    listening: bool,
+    listener_edge: bool,
+    woken: bool,
+    looked_ms: u64,
+    sleeps_until_ms: Option<u64>,
+    busy_turns: u32,
+}
+
+/// A connection, seen from the server.
+#[derive(Default)]
+struct Line {
+    inward: VecDeque<u8>,
+    inward_ended: bool,
+    outward: VecDeque<u8>,
+    outward_ended: bool,
+    /// Bytes the network holds for a client that does not read.
+    capacity: usize,
+    reset: bool,
+    watch: Option<Watch>,
+    readable_edge: bool,
+    writable_edge: bool,
+    /// A send was refused or cut, so space that becomes free is news.
+    starved: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Watch {
+    shard: usize,
+    key: SlotKey,
+    writable: bool,
+}
+
+/// The client's end of a connection.
+#[derive(Clone)]
+pub(crate) struct Pipe {
+    network: Network,
+    line: usize,
+}
+
+/// The server's end. Dropping it closes the connection.
+pub(crate) struct Socket {
+    network: Network,
+    line: usize,
+}
+
+/// The system below one shard.
+pub(crate) struct Simulated {
+    network: Network,
+    shard: usize,
+}
+
+impl Network {
+    /// A network for so many shards.
+    pub(crate) fn new(shards: usize, seed: u64) -> Self {
+        let below = || Below { listening: true, ..Below::default() };
+        Self(Arc::new(Mutex::new(State {
+            now_ms: 1_000,
+            lines: Vec::new(),
+            shards: (0..shards).map(|_| below()).collect(),
+            random: Random::new(seed),
+            chopped_percent: 0,
+        })))
+    }
+
+    /// The system below a shard.
+    pub(crate) fn below(&self, shard: usize) -> Simulated {
+        Simulated { network: self.clone(), shard }
+    }
+
+    /// Cuts so many of a hundred reads and writes short.
+    pub(crate) fn chop(&self, percent: usize) {
+        self.state().chopped_percent = percent;
+    }
+
+    /// Ends a shard's sleep.
+    pub(crate) fn wake(&self, shard: usize) {
+        self.state().shards[shard].woken = true;
+    }
+
+    /// When the next shard that sleeps is to be woken by the clock.
+    pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
+        self.state().shards.iter().filter_map(|shard| shard.sleeps_until_ms).min()
+    }
+
+    /// What the clock says.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.state().now_ms
+    }
+
+    /// Turns the clock.
+    pub(crate) fn set_now_ms(&self, now_ms: u64) {
+        self.state().now_ms = now_ms;
+    }
+
+    /// The wall clock.
+    pub(crate) fn wall(&self) -> Timestamp {
+        Timestamp::from_ms(START_MS + self.now_ms())
+    }
+
+    /// A client connects to a shard's listener; the network holds `capacity` bytes for it.
+    pub(crate) fn connect(&self, shard: usize, capacity: usize) -> Pipe {
+        let mut state = self.state();
+        let line = state.lines.len();
+        state.lines.push(Line { capacity, ..Line::default() });
+        if state.shards[shard].listening {
+            state.shards[shard].waiting.push_back(line);
+            state.shards[shard].listener_edge = true;
+        } else {
+            state.lines[line].reset = true;
+        }
+        Pipe { network: self.clone(), line }
+    }
+
+    /// What a connection's client has sent and the server has not read.
+    pub(crate) fn unread(&self, line: usize) -> Vec<u8> {
+        self.state().lines[line].inward.iter().copied().collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("nobody panics while holding the network")
+    }
+}
+
+impl Pipe {
+    /// The client sends.
+    pub(crate) fn write(&self, bytes: &[u8]) {
+        let mut state = self.network.state();
+        let line = &mut state.lines[self.line];
+        line.inward.extend(bytes);
+        line.readable_edge = true;
+    }
+
+    /// The client reads at most so much of what waits for it.
+    pub(crate) fn read(&self, bytes_max: usize) -> Vec<u8> {
+        let mut state = self.network.state();
+        let line = &mut state.lines[self.line];
+        let count = line.outward.len().min(bytes_max);
+        let bytes = line.outward.drain(..count).collect();
+        line.writable_edge |= line.starved && count > 0;
+        bytes
+    }
+
+    /// The client ends its direction.
+    pub(crate) fn finish(&self) {
+        let mut state = self.network.state();
+        let line = &mut state.lines[self.line];
+        line.inward_ended = true;
+        line.readable_edge = true;
+    }
+
+    /// The connection breaks; what was under way is lost.
+    pub(crate) fn reset(&self) {
+        let mut state = self.network.state();
+        let line = &mut state.lines[self.line];
+        line.reset = true;
+        line.inward.clear();
+        line.outward.clear();
+        line.readable_edge = true;
+        line.writable_edge = true;
+    }
+
+    /// Whether the server has ended its direction and everything was read.
+    pub(crate) fn is_ended(&self) -> bool {
+        let line = &self.network.state().lines[self.line];
+        line.outward_ended && line.outward.is_empty()
+    }
+
+    /// Whether the connection broke.
+    pub(crate) fn is_reset(&self) -> bool {
+        self.network.state().lines[self.line].reset
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // A test that panics may hold the lock.
+        let Ok(mut state) = self.network.0.lock() else { return };
+        let line = &mut state.lines[self.line];
+        line.outward_ended = true;
+        line.watch = None;
+    }
+}
+
+impl State {
+    fn cut(&mut self, count: usize) -> usize {
+        if count > 1 && self.random.chance(self.chopped_percent) {
+            1 + self.random.below(count - 1)
+        } else {
+            count
+        }
+    }
+
+    fn tell(&mut self, shard: usize, ready: &mut Vec<Ready>) {
+        if std::mem::take(&mut self.shards[shard].listener_edge) {
+            ready.push(Ready::Listener);
+        }
+        for line in &mut self.lines {
+            let Some(watch) = line.watch.filter(|watch| watch.shard == shard) else { continue };
+            let readable = line.readable_edge && line.is_readable();
+            let writable = line.writable_edge && watch.writable && line.is_writable();
+            if !readable && !writable {
+                continue;
+            }
+            line.readable_edge &= !readable;
+            line.writable_edge &= !writable;
+            let ended = readable && (line.inward_ended || line.reset);
+            ready.push(Ready::Connection { key: watch.key, readable, writable, ended });
+        }
+    }
+}
+
+impl Line {
+    fn is_readable(&self) -> bool {
+        !self.inward.is_empty() || self.inward_ended || self.reset
+    }
+
+    fn is_writable(&self) -> bool {
+        self.outward.len() < self.capacity || self.reset
+    }
+}
+
+impl Io for Simulated {
+    type Socket = Socket;
+    type Released = Socket;
+
+    fn now(&self) -> Now {
+        let mut state = self.network.state();
+        state.shards[self.shard].looked_ms = state.now_ms;
+        let monotonic_ms = state.now_ms;
+        Now { monotonic_ms, wall: Timestamp::from_ms(START_MS + monotonic_ms) }
+    }
+
+    fn accept(&mut self) -> Result<Option<Socket>> {
+        let line = self.network.state().shards[self.shard].waiting.pop_front();
+        Ok(line.map(|line| Socket { network: self.network.clone(), line }))
+    }
+
+    fn stop_listening(&mut self) {
+        let mut state = self.network.state();
+        state.shards[self.shard].listening = false;
+        for line in std::mem::take(&mut state.shards[self.shard].waiting) {
+            state.lines[line].reset = true;
+        }
+    }
+
+    fn receive(&mut self, socket: &mut Socket, into: &mut [u8]) -> Result<usize> {
+        let mut state = self.network.state();
+        let line = &state.lines[socket.line];
+        if line.reset {
+            return Err(ErrorKind::ConnectionReset.into());
+        }
+        if line.inward.is_empty() {
+            return if line.inward_ended { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };
+        }
+        let all = line.inward.len().min(into.len());
+        let count = state.cut(all);
+        let line = &mut state.lines[socket.line];
+        for (place, byte) in into.iter_mut().zip(line.inward.drain(..count)) {
+            *place = byte;
+        }
+        // What a short read leaves behind is as if it came later.
+        line.readable_edge |= count < into.len() && !line.inward.is_empty();
+        Ok(count)
+    }
+
+    fn send(&mut self, socket: &mut Socket, bytes: &[u8]) -> Result<usize> {
+        let mut state = self.network.state();
+        let line = &mut state.lines[socket.line];
+        if line.reset {
+            return Err(ErrorKind::ConnectionReset.into());
+        }
+        if line.outward_ended {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        let space = line.capacity.saturating_sub(line.outward.len());
+        let all = space.min(bytes.len());
+        let count = state.cut(all);
+        let line = &mut state.lines[socket.line];
+        line.outward.extend(&bytes[..count]);
+        line.starved = count < bytes.len();
+        line.writable_edge = line.starved && count < space;
+        if count == 0 && !bytes.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { Ok(count) }
+    }
+
+    fn finish(&mut self, socket: &mut Socket) {
+        self.network.state().lines[socket.line].outward_ended = true;
+    }
+
+    fn watch(&mut self, socket: &mut Socket, key: SlotKey, writable: bool, again: bool) -> Result<()> {
+        let mut state = self.network.state();
+        let line = &mut state.lines[socket.line];
+        assert_eq!(line.watch.is_some(), again, "a socket is registered once, then changed");
+        line.watch = Some(Watch { shard: self.shard, key, writable });
+        // As epoll does: whatever is ready at this moment is told.
+        line.readable_edge |= line.is_readable();
+        line.writable_edge |= writable && line.is_writable();
+        Ok(())
+    }
+
+    fn release(&mut self, socket: Socket) -> Socket {
+        self.network.state().lines[socket.line].watch = None;
+        socket
+    }
+
+    fn adopt(&mut self, released: Socket) -> Result<Socket> {
+        Ok(released)
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<()> {
+        let mut state = self.network.state();
+        state.tell(self.shard, ready);
+        let now_ms = state.now_ms;
+        let below = &mut state.shards[self.shard];
+        let timeout_ms =
+            timeout.map(|timeout| u64::try_from(timeout.as_millis()).expect("some years at most"));
+        below.sleeps_until_ms = timeout_ms.map(|timeout_ms| below.looked_ms + timeout_ms);
+        let due = below.sleeps_until_ms.is_some_and(|until_ms| until_ms <= now_ms);
+        if ready.is_empty() && !std::mem::take(&mut below.woken) && !due {
+            below.busy_turns = 0;
+            return Err(Error::new(ASLEEP, "asleep"));
+        }
+        below.woken = false;
+        below.busy_turns += 1;
+        assert!(below.busy_turns < BUSY_TURNS_MAX, "a shard that never sleeps");
+        Ok(())
+    }
+}
+
+impl Drop for Simulated {
+    fn drop(&mut self) {
+        if let Ok(mut state) = self.network.0.lock() {
+            state.shards[self.shard].sleeps_until_ms = None;
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! A node's shards around a memory engine, with clients, driven until all is quiet.
+
+use std::sync::{Arc, Mutex};
+
+use tidings_core::memory::MemoryEngine;
+use tidings_core::options::Pattern;
+use tidings_core::telemetry::{Counter, Counters};
+use tidings_core::{
+    Completion, Engine, EngineError, Hub, Inbox, Mailbox, Page, Position, RoomOptions, RoomRules,
+};
+use tidings_protocol::server::{MessageBody, Received};
+use tidings_protocol::{Limits, MessageId, Payload, RoomName, SessionId};
+use tidings_shard::gate::Gate;
+use tidings_shard::io::Io;
+use tidings_shard::{Arrival, Capacity, Context, Reception, Shard, Visitor};
+
+use super::client::{self, Client, Seen};
+use super::network::{ASLEEP, Network, Simulated, Socket};
+use super::random::Random;
+
+/// What a client that reads lets the network hold.
+pub(crate) const ROOMY: usize = 1 << 20;
+
+/// What a world is made of.
+pub(crate) struct Setup {
+    pub(crate) shards: usize,
+    pub(crate) limits: Limits,
+    pub(crate) rules: Vec<(Pattern, RoomOptions)>,
+    pub(crate) compression: bool,
+    pub(crate) chopped_percent: usize,
+    pub(crate) seed: u64,
+    /// Puts something around the engine.
+    pub(crate) engine: fn(Arc<dyn Engine>) -> Arc<dyn Engine>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            shards: 1,
+            limits: Limits::default(),
+            rules: Vec::new(),
+            compression: true,
+            chopped_percent: 0,
+            seed: 1,
+            engine: |engine| engine,
+        }
+    }
+}
+
+/// A client of the world, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ClientId(pub(crate) usize);
+
+/// See the module.
+pub(crate) struct World {
+    pub(crate) network: Network,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) capacity: Arc<Capacity>,
+    pub(crate) reception: Arc<Desk>,
+    /// `None` once it has ended.
+    pub(crate) shards: Vec<Option<Shard<Simulated>>>,
+    gates: Vec<Arc<Gate<Socket>>>,
+    counters: Vec<Arc<Counters>>,
+    clients: Vec<Client>,
+}
+
+/// Keeps visitors that are no WebSocket.
+#[derive(Default)]
+pub(crate) struct Desk {
+    pub(crate) visitors: Mutex<Vec<Visitor<Socket>>>,
+    pub(crate) is_full: Mutex<bool>,
+}
+
+impl Reception<Socket> for Desk {
+    fn receive(&self, visitor: Visitor<Socket>) -> Result<(), Visitor<Socket>> {
+        if *self.is_full.lock().unwrap() {
+            return Err(visitor);
+        }
+        self.visitors.lock().unwrap().push(visitor);
+        Ok(())
+    }
+}
+
+impl Setup {
+    /// Calm and rough: one shard, three, and three whose reads and writes are cut to pieces.
+    pub(crate) fn each(mut change: impl FnMut(&mut Setup)) -> impl Iterator<Item = World> {
+        [(1, 0), (3, 0), (3, 60)]
+            .map(|(shards, chopped_percent)| {
+                let mut setup = Setup { shards, chopped_percent, ..Setup::default() };
+                change(&mut setup);
+                setup.build()
+            })
+            .into_iter()
+    }
+
+    /// Starts it.
+    pub(crate) fn build(self) -> World {
+        let limits = Arc::new(self.limits);
+        let rules = Arc::new(RoomRules::new(self.rules, RoomOptions::from_limits(&limits)));
+        let hub = Arc::new(Hub::new());
+        let memory = MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits));
+        let engine = (self.engine)(Arc::new(memory));
+        let network = Network::new(self.shards, self.seed);
+        network.chop(self.chopped_percent);
+        let context = Context {
+            node: "n1".into(),
+            limits: Arc::clone(&limits),
+            rules,
+            engine: Arc::clone(&engine),
+            hub: Arc::clone(&hub),
+            capacity: Capacity::new(&limits),
+            reception: Arc::<Desk>::default(),
+            echo: true,
+            compression: self.compression,
+        };
+        let mut world = World {
+            network: network.clone(),
+            limits,
+            engine,
+            capacity: Arc::clone(&context.capacity),
+            reception: Arc::default(),
+            shards: Vec::new(),
+            gates: Vec::new(),
+            counters: Vec::new(),
+            clients: Vec::new(),
+        };
+        let context =
+            Context { reception: Arc::clone(&world.reception) as Arc<dyn Reception<Socket>>, ..context };
+        let mailboxes: Vec<_> =
+            (0..self.shards).map(|shard| mailbox(&network, &world.limits, shard)).collect();
+        hub.connect(mailboxes.iter().map(|mailbox| Arc::clone(mailbox) as Arc<dyn Inbox>).collect());
+        for (number, mailbox) in mailboxes.into_iter().enumerate() {
+            world.add_shard(number, &context, mailbox, self.seed);
+        }
+        world
+    }
+}
+
+fn mailbox(network: &Network, limits: &Limits, shard: usize) -> Arc<Mailbox> {
+    let network = network.clone();
+    Arc::new(Mailbox::new(limits.inbox_messages_max, move || network.wake(shard)))
+}
+
+fn session_ids(mut random: Random) -> Box<dyn FnMut() -> SessionId> {
+    Box::new(move || {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&random.next().to_le_bytes());
+        bytes[8..].copy_from_slice(&random.next().to_le_bytes());
+        SessionId::from_bytes(bytes)
+    })
+}
+
+impl World {
+    fn add_shard(&mut self, number: usize, context: &Context<Socket>, mailbox: Arc<Mailbox>, seed: u64) {
+        let gate = Arc::<Gate<Socket>>::default();
+        let counters = Arc::<Counters>::default();
+        let below = self.network.below(number);
+        let ids = session_ids(Random::new(seed ^ (number as u64) << 32));
+        let (for_shard, counted) = (Arc::clone(&gate), Arc::clone(&counters));
+        self.shards.push(Some(Shard::new(number, below, context.clone(), mailbox, for_shard, counted, ids)));
+        self.gates.push(gate);
+        self.counters.push(counters);
+    }
+
+    // Clients.
+
+    /// A client connects, spread over the shards in turn, and says nothing.
+    pub(crate) fn dial(&mut self) -> ClientId {
+        self.dial_with(ROOMY)
+    }
+
+    /// The same, where the network holds so much for the client.
+    pub(crate) fn dial_with(&mut self, capacity: usize) -> ClientId {
+        let shard = self.clients.len() % self.shards.len();
+        self.dial_shard(shard, capacity)
+    }
+
+    /// The same, to a certain shard.
+    pub(crate) fn dial_shard(&mut self, shard: usize, capacity: usize) -> ClientId {
+        let pipe = self.network.connect(shard, capacity);
+        self.clients.push(Client::new(pipe));
+        ClientId(self.clients.len() - 1)
+    }
+
+    /// A client opens a WebSocket.
+    pub(crate) fn connect(&mut self, path: &str) -> ClientId {
+        let id = self.dial();
+        self.raw(id, &client::handshake(path, false));
+        self.pump();
+        id
+    }
+
+    /// A client opens a WebSocket and is told its session.
+    pub(crate) fn enter(&mut self, path: &str) -> ClientId {
+        let id = self.connect(path);
+        self.greeted(id);
+        id
+    }
+
+    /// A client that was just let in takes note of its session.
+    pub(crate) fn greeted(&mut self, id: ClientId) {
+        let seen = self.take(id);
+        assert!(matches!(seen.first(), Some(Seen::Frame(Received::Session(_)))), "{seen:?}");
+    }
+
+    /// A client comes home from the control plane, to the first shard.
+    pub(crate) fn arrive(&mut self, target: &str, unread: &[u8]) -> ClientId {
+        let pipe = self.network.connect(0, ROOMY);
+        let socket = self.network.below(0).accept().unwrap().expect("it has just connected");
+        self.clients.push(Client::new(pipe).upgraded());
+        let (seat, _) = self.capacity.seat();
+        let (target, unread) = (target.to_owned(), unread.to_vec());
+        self.gates[0].arrive(Arrival { socket, target, deflate_window_bits: None, unread, seat });
+        self.network.wake(0);
+        ClientId(self.clients.len() - 1)
+    }
+
+    pub(crate) fn client(&mut self, id: ClientId) -> &mut Client {
+        &mut self.clients[id.0]
+    }
+
+    /// A client sends bytes as they are.
+    pub(crate) fn raw(&mut self, id: ClientId, bytes: &[u8]) {
+        self.clients[id.0].pipe.write(bytes);
+    }
+
+    /// A client sends a text frame.
+    pub(crate) fn send(&mut self, id: ClientId, text: &str) {
+        self.clients[id.0].text(text);
+    }
+
+    /// A client sends a text frame and everything that follows from it happens.
+    pub(crate) fn say(&mut self, id: ClientId, text: &str) {
+        self.send(id, text);
+        self.pump();
+    }
+
+    /// A client stops reading.
+    pub(crate) fn stall(&mut self, id: ClientId) {
+        self.clients[id.0].reads = false;
+    }
+
+    /// A client reads again.
+    pub(crate) fn unstall(&mut self, id: ClientId) {
+        self.clients[id.0].reads = true;
+        self.pump();
+    }
+
+    /// What a client has seen since it was last asked.
+    pub(crate) fn take(&mut self, id: ClientId) -> Vec<Seen> {
+        std::mem::take(&mut self.clients[id.0].seen)
+    }
+
+    /// The same, where only frames of the contract may have come.
+    pub(crate) fn frames(&mut self, id: ClientId) -> Vec<Received> {
+        let frame = |seen| match seen {
+            Seen::Frame(frame) => frame,
+            other => panic!("not a frame: {other:?}"),
+        };
+        self.take(id).into_iter().map(frame).collect()
+    }
+
+    /// The same, where only one may have come.
+    pub(crate) fn frame(&mut self, id: ClientId) -> Received {
+        let mut frames = self.frames(id);
+        assert_eq!(frames.len(), 1, "{frames:?}");
+        frames.remove(0)
+    }
+
+    /// The messages that a client has seen, restored ones too, whatever else it saw.
+    pub(crate) fn messages(&mut self, id: ClientId) -> Vec<MessageBody> {
+        let messages = |seen| match seen {
+            Seen::Frame(Received::Message(message)) => vec![message],
+            Seen::Frame(Received::Restore(restore)) => restore.messages,
+            _ => Vec::new(),
+        };
+        self.take(id).into_iter().flat_map(messages).collect()
+    }
+
+    /// Their texts.
+    pub(crate) fn texts(&mut self, id: ClientId) -> Vec<String> {
+        self.messages(id).iter().map(text).collect()
+    }
+
+    // Time.
+
+    /// Lets every shard work until it would sleep.
+    pub(crate) fn settle(&mut self) {
+        loop {
+            let mut worked = false;
+            for shard in &mut self.shards {
+                worked |= work(shard);
+            }
+            if !worked {
+                return;
+            }
+        }
+    }
+
+    /// Gives each shard so many turns, if it has something to do.
+    pub(crate) fn turns(&mut self, count: usize) {
+        for _ in 0..count {
+            for shard in self.shards.iter_mut().flatten() {
+                match shard.turn() {
+                    Err(error) if error.kind() != ASLEEP => panic!("{error}"),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Lets shards work and clients read and answer until nothing happens any more.
+    pub(crate) fn pump(&mut self) {
+        loop {
+            self.settle();
+            let mut news = false;
+            for client in self.clients.iter_mut().filter(|client| client.reads) {
+                news |= client.look(usize::MAX);
+            }
+            if !news {
+                return;
+            }
+        }
+    }
+
+    /// Lets time pass, everything happening when it is due.
+    pub(crate) fn advance(&mut self, ms: u64) {
+        self.pump();
+        let end_ms = self.network.now_ms() + ms;
+        while let Some(next_ms) = self.network.next_deadline_ms().filter(|&next_ms| next_ms <= end_ms) {
+            self.network.set_now_ms(next_ms.max(self.network.now_ms()));
+            self.pump();
+        }
+        self.network.set_now_ms(end_ms);
+        self.pump();
+    }
+
+    /// Asks every shard to stop.
+    pub(crate) fn drain(&mut self) {
+        for (shard, gate) in self.gates.iter().enumerate() {
+            gate.drain();
+            self.network.wake(shard);
+        }
+    }
+
+    // What the operator sees.
+
+    /// A counter, of all shards.
+    pub(crate) fn counted(&self, counter: Counter) -> u64 {
+        self.counters.iter().map(|counters| counters.get(counter)).sum()
+    }
+
+    /// The ids that a room's log holds.
+    pub(crate) fn log(&self, room: &str) -> Vec<u64> {
+        let (answer, ids) = std::sync::mpsc::channel();
+        let done = Completion::new(move |page: Result<Page, EngineError>| {
+            let ids = page.unwrap().messages.iter().map(|message| message.id.0).collect();
+            answer.send(ids).unwrap();
+        });
+        let room = RoomName::new(room, &self.limits).unwrap();
+        self.engine.history(self.network.wall(), &room, Position::After(MessageId::ZERO), usize::MAX, done);
+        ids.recv().unwrap()
+    }
+
+    /// Connections of all shards.
+    pub(crate) fn connections(&self) -> usize {
+        self.shards.iter().flatten().map(Shard::connections_len).sum()
+    }
+
+    /// Bytes that wait in all shards for clients.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.shards.iter().flatten().map(Shard::waiting_bytes).sum()
+    }
+
+    /// Whether every shard has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.shards.iter().all(Option::is_none)
+    }
+}
+
+/// Runs a shard until it would sleep. Says whether it had anything to do.
+fn work(shard: &mut Option<Shard<Simulated>>) -> bool {
+    let Some(running) = shard else { return false };
+    let mut turns = 0_usize;
+    loop {
+        match running.turn() {
+            Ok(()) => turns += 1,
+            Err(error) if error.kind() == ASLEEP => return turns > 0,
+            Err(error) => panic!("{error}"),
+        }
+        if running.is_drained() {
+            *shard = None;
+            return true;
+        }
+    }
+}
+
+/// A message's text; for binary ones and JSON, something like it.
+pub(crate) fn text(message: &MessageBody) -> String {
+    match &message.payload {
+        Payload::Text(text) => text.to_string(),
+        Payload::Data(json) => json.get().to_owned(),
+        Payload::Binary(bytes) => format!("{bytes:?}"),
+    }
+}
