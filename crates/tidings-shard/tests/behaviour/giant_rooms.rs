@@ -69,14 +69,32 @@ fn steady_leaving_does_not_hold_up_those_who_stay() {
     let (mut world, members) = giant(200, 1);
     world.send(members[0], "first");
     world.turns(1);
-    // In each turn somebody leaves whom the message has reached.
-    for &leaver in &members[1..60] {
+    world.send(members[0], "second");
+    // In each turn somebody leaves whom the first message has reached. Each message needs 29 turns.
+    for &leaver in &members[1..80] {
         world.client(leaver).pipe.reset();
         world.turns(1);
     }
-    for &member in &members[60..] {
+    for &member in &members[80..] {
         world.client(member).look(usize::MAX);
-        assert_eq!(world.texts(member), ["first"]);
+        assert_eq!(world.texts(member), ["first", "second"]);
+    }
+}
+
+#[test]
+fn a_message_that_comes_while_somebody_leaves_reaches_the_rest() {
+    for turns in 0..12 {
+        // Four slices reach exactly those who stay.
+        let (mut world, members) = giant(29, 1);
+        world.send(members[0], "first");
+        world.turns(1);
+        world.client(members[1]).pipe.reset();
+        world.turns(turns);
+        world.send(members[0], "second");
+        world.pump();
+        for &member in members.iter().filter(|&&member| member != members[1]) {
+            assert_eq!(world.texts(member), ["first", "second"], "after {turns} turns");
+        }
     }
 }
 

@@ -232,3 +232,26 @@ fn the_end_of_a_stream_is_seen_by_a_connection_that_was_paused() {
     assert_eq!(world.connections(), 0);
     assert!(world.take(ana).contains(&Seen::End));
 }
+
+#[test]
+fn a_close_is_answered_although_the_outbox_empties_in_the_same_turn() {
+    let mut world = Setup::default();
+    world.limits.messages_per_second_max = 0;
+    world.limits.outbox_bytes_max = 1_024;
+    let mut world = world.build();
+    let ana = enter_narrow(&mut world, "/ws/chat/ana");
+    world.stall(ana);
+    while world.waiting_bytes() <= 512 {
+        world.say(ana, r#"{"type":"ping"}"#);
+    }
+    // It is paused now, so the close is read when it is no longer.
+    world.client(ana).close(1_000);
+    while world.waiting_bytes() > 512 {
+        world.client(ana).look(20);
+        world.turns(1);
+    }
+    world.client(ana).look(usize::MAX);
+    world.unstall(ana);
+    let seen = world.take(ana);
+    assert!(matches!(&seen[seen.len() - 2..], [Seen::Close(1_000, _), Seen::End]), "{seen:?}");
+}
