@@ -1,0 +1,209 @@
+//! The rules of messaging by themselves, where the order of events matters more than a socket: a
+//! way out that writes down what it is given and takes as much as the test allows.
+
+use std::sync::Arc;
+
+use tidings_core::memory::MemoryEngine;
+use tidings_core::telemetry::Counters;
+use tidings_core::{
+    Batch, Collected, Completion, Engine, Entrance, Hub, Identity, Inbox, Mailbox, Messaging, Now, Outlet,
+    Post, Publication, RoomOptions, RoomRules, Slot, SlotKey, SlowConsumerPolicy, Timestamp, Wiring,
+};
+use tidings_protocol::codes::CloseCode;
+use tidings_protocol::{Limits, MessageId, Payload, RoomName, ServerFrame, SessionId};
+
+const CLIENT: SlotKey = SlotKey { slot: 0, generation: 0 };
+const NOW: Now = Now { monotonic_ms: 0, wall: Timestamp(1_000) };
+
+/// Writes down what one client is given.
+struct Recorder {
+    ids: Vec<u64>,
+    gaps: Vec<(u64, u64)>,
+    /// Messages it takes until it is allowed more.
+    takes: usize,
+}
+
+impl Outlet for Recorder {
+    type Encoded = ();
+
+    fn flows(&self, _to: Slot) -> bool {
+        self.takes > 0
+    }
+
+    fn room(&self, _to: Slot) -> usize {
+        // Nothing is restored in one frame: everything comes as messages.
+        0
+    }
+
+    fn deliver(&mut self, _to: Slot, batch: &mut Batch<()>, first: usize) -> usize {
+        let taken = (batch.messages().len() - first).min(self.takes);
+        self.ids.extend(batch.messages()[first..first + taken].iter().map(|message| message.id.0));
+        self.takes -= taken;
+        taken
+    }
+
+    fn answer(&mut self, _to: Slot, frame: &ServerFrame<'_>) {
+        if let ServerFrame::Gap { after, before, .. } = frame {
+            self.gaps.push((after.0, before.0));
+        }
+    }
+
+    fn close(&mut self, _to: Slot, _code: CloseCode, _reason: &'static str) {}
+}
+
+struct Fixture {
+    engine: Arc<MemoryEngine>,
+    mailbox: Arc<Mailbox>,
+    messaging: Messaging<()>,
+    recorder: Recorder,
+    room: RoomName,
+}
+
+impl Fixture {
+    fn new(policy: SlowConsumerPolicy) -> Self {
+        let limits = Arc::new(Limits::default());
+        let options = RoomOptions { slow_consumer: policy, ..RoomOptions::from_limits(&limits) };
+        let rules = Arc::new(RoomRules::new(Vec::new(), options));
+        let hub = Arc::new(Hub::new());
+        let engine = Arc::new(MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits)));
+        let mailbox = Arc::new(Mailbox::new(1_000, || {}));
+        hub.connect(vec![Arc::clone(&mailbox) as Arc<dyn Inbox>]);
+        let room = RoomName::new("chat", &limits).unwrap();
+        let mut messaging = Messaging::new(Wiring {
+            shard: 0,
+            node: "n1".into(),
+            limits,
+            rules,
+            engine: Arc::clone(&engine) as Arc<dyn Engine>,
+            hub,
+            mailbox: Arc::clone(&mailbox),
+            counters: Arc::new(Counters::new()),
+            new_session: Box::new(|| SessionId::from_bytes([7; 16])),
+        });
+        messaging.begin_turn(NOW);
+        let recorder = Recorder { ids: Vec::new(), gaps: Vec::new(), takes: usize::MAX };
+        Self { engine, mailbox, messaging, recorder, room }
+    }
+
+    fn publish(&self, count: usize) {
+        for _ in 0..count {
+            let publication = Publication {
+                room: self.room.clone(),
+                user: None,
+                key: None,
+                payload: Payload::Text("x".into()),
+                idempotency_key: None,
+            };
+            self.engine.publish(NOW.wall, publication, Completion::ignore());
+        }
+    }
+
+    fn come_in(&mut self, position: Option<u64>) {
+        let entrance = Entrance::Room {
+            room: self.room.clone(),
+            identity: Identity::default(),
+            last_message_id: position.map(MessageId),
+        };
+        self.messaging.opened(CLIENT, entrance, &mut self.recorder);
+    }
+
+    fn mail(&self) -> Vec<Post> {
+        let mut collected = Collected::default();
+        self.mailbox.collect(&mut collected);
+        collected.posts
+    }
+
+    fn receive(&mut self, posts: Vec<Post>) {
+        for post in posts {
+            self.messaging.receive(post, &mut self.recorder);
+        }
+    }
+
+    fn go_on(&mut self) {
+        loop {
+            let posts = self.mail();
+            let quiet = posts.is_empty();
+            self.receive(posts);
+            if !self.messaging.fan_out(1_000, &mut self.recorder) && quiet {
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_drops_is_not_taken_back_behind_what_it_has() {
+    let mut fixture = Fixture::new(SlowConsumerPolicy::Drop);
+    fixture.publish(10);
+    fixture.come_in(Some(0));
+    // The log is read up to 15 before the shard hears of what follows 10, as after an overflow.
+    fixture.publish(5);
+    let mut posts = fixture.mail();
+    let announced = posts.split_off(1);
+    fixture.receive(posts);
+    fixture.recorder.takes = 12;
+    let page = fixture.mail();
+    fixture.receive(page);
+    fixture.recorder.takes = usize::MAX;
+    fixture.messaging.drained(CLIENT.slot, &mut fixture.recorder);
+    fixture.receive(announced);
+    fixture.go_on();
+    assert!(fixture.recorder.ids.is_sorted_by(|a, b| a < b), "{:?}", fixture.recorder.ids);
+    assert_eq!(fixture.recorder.ids.len(), 15);
+    assert_eq!(fixture.recorder.gaps, []);
+}
+
+#[test]
+fn what_is_announced_before_the_log_is_read_is_given_once() {
+    for policy in [SlowConsumerPolicy::CatchUp, SlowConsumerPolicy::Close, SlowConsumerPolicy::Latest] {
+        let mut fixture = Fixture::new(policy);
+        fixture.publish(10);
+        fixture.come_in(Some(0));
+        fixture.publish(5);
+        let posts = fixture.mail();
+        fixture.receive(posts);
+        fixture.publish(5);
+        fixture.go_on();
+        assert_eq!(fixture.recorder.ids.len(), 20, "{policy:?}");
+        assert!(fixture.recorder.ids.is_sorted_by(|a, b| a < b));
+        assert_eq!(fixture.recorder.gaps, []);
+    }
+}
+
+#[test]
+fn a_reader_gets_everything_however_little_it_takes_at_a_time() {
+    for takes in 1..12 {
+        let mut fixture = Fixture::new(SlowConsumerPolicy::CatchUp);
+        fixture.come_in(None);
+        fixture.go_on();
+        fixture.recorder.takes = 0;
+        fixture.publish(40);
+        fixture.go_on();
+        for _ in 0..40_usize.div_ceil(takes) {
+            fixture.recorder.takes = takes;
+            fixture.messaging.drained(CLIENT.slot, &mut fixture.recorder);
+            fixture.go_on();
+        }
+        assert_eq!(fixture.recorder.ids.len(), 40, "{takes} at a time");
+        assert!(fixture.recorder.ids.is_sorted_by(|a, b| a < b));
+        assert_eq!(fixture.recorder.gaps, []);
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_read_again_later() {
+    let mut fixture = Fixture::new(SlowConsumerPolicy::CatchUp);
+    fixture.publish(10);
+    fixture.come_in(Some(0));
+    let watched = fixture.mail();
+    fixture.receive(watched);
+    let mut pages = fixture.mail();
+    let Some(Post::PageRead { page, .. }) = pages.first_mut() else { panic!("{pages:?}") };
+    *page = Err(tidings_core::EngineError::Unavailable);
+    fixture.receive(pages);
+    fixture.go_on();
+    assert!(fixture.recorder.ids.is_empty());
+    fixture.messaging.tick(&mut fixture.recorder);
+    fixture.go_on();
+    assert_eq!(fixture.recorder.ids.len(), 10);
+}
