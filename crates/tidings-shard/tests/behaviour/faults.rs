@@ -1,7 +1,7 @@
 //! Faults of ours: a panic in one connection's handling costs that connection and no other. And
 //! engines whose answers come late.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tidings_core::engine::EngineGauges;
 use tidings_core::telemetry::Counter;
@@ -11,7 +11,7 @@ use tidings_core::{
 use tidings_protocol::server::Received;
 use tidings_protocol::{MessageId, RoomName};
 
-use crate::support::{Seen, Setup};
+use crate::support::{Held, Seen, Setup};
 
 /// Panics when somebody speaks in the room `panic`, and fails in the room `broken`.
 struct Faulty {
@@ -71,7 +71,7 @@ impl Engine for Faulty {
 }
 
 fn faulty(setup: &mut Setup) {
-    setup.engine = |engine| Arc::new(Faulty { engine });
+    setup.engine = Box::new(|engine| Arc::new(Faulty { engine }));
 }
 
 #[test]
@@ -126,71 +126,21 @@ fn a_room_that_cannot_be_watched_is_not_joined() {
     assert_eq!(world.texts(ana), ["still in one room"]);
 }
 
-/// Calls that wait until the test lets them go on, as those of an engine behind a network.
-static HELD: Mutex<Vec<Box<dyn FnOnce() + Send>>> = Mutex::new(Vec::new());
-
-struct Late {
-    engine: Arc<dyn Engine>,
-}
-
-impl Engine for Late {
-    fn publish(&self, now: Timestamp, publication: Publication, done: Completion<Published>) {
-        self.engine.publish(now, publication, done);
-    }
-
-    fn history(
-        &self,
-        now: Timestamp,
-        room: &RoomName,
-        from: Position,
-        messages_max: usize,
-        done: Completion<Page>,
-    ) {
-        let (engine, room) = (Arc::clone(&self.engine), room.clone());
-        HELD.lock().unwrap().push(Box::new(move || engine.history(now, &room, from, messages_max, done)));
-    }
-
-    fn watch(&self, now: Timestamp, room: &RoomName, done: Completion<MessageId>) {
-        self.engine.watch(now, room, done);
-    }
-
-    fn unwatch(&self, room: &RoomName) {
-        self.engine.unwatch(room);
-    }
-
-    fn rooms(
-        &self,
-        now: Timestamp,
-        after: Option<&RoomName>,
-        rooms_max: usize,
-        done: Completion<Vec<RoomSummary>>,
-    ) {
-        self.engine.rooms(now, after, rooms_max, done);
-    }
-
-    fn tick(&self, now: Timestamp) {
-        self.engine.tick(now);
-    }
-
-    fn gauges(&self) -> EngineGauges {
-        self.engine.gauges()
-    }
-}
-
 #[test]
 fn an_answer_that_comes_late_finds_nobody_instead_of_the_next_client() {
-    let mut world = Setup { engine: |engine| Arc::new(Late { engine }), ..Setup::default() }.build();
+    let held = Held::default();
+    let mut world = Setup { engine: held.engine(), ..Setup::default() }.build();
     let ana = world.enter("/ws/chat/ana");
     world.say(ana, "one");
     let ben = world.enter("/ws/other");
+    held.hold(true);
     world.say(ben, r#"{"type":"history","room":"chat","after":0}"#);
     world.say(ben, r#"{"type":"join","room":"chat","last_message_id":0}"#);
+    held.hold(false);
     world.client(ben).pipe.reset();
     world.pump();
     let eve = world.enter("/ws/chat/eve");
-    for held in std::mem::take(&mut *HELD.lock().unwrap()) {
-        held();
-    }
+    held.release_all();
     world.pump();
     assert!(world.take(eve).is_empty());
     world.say(ana, "two");

@@ -13,7 +13,7 @@ use tidings_protocol::Limits;
 use tidings_protocol::server::Received;
 
 use crate::support::client::handshake;
-use crate::support::{ClientId, Random, Seen, Setup, World};
+use crate::support::{ClientId, Held, Random, Seen, Setup, World};
 
 const SEEDS: u64 = 600;
 const ROOMS: [&str; 3] = ["a", "b", "c"];
@@ -25,6 +25,8 @@ struct Known {
     /// Every id it saw, and every stretch in which it was told that something may be lost.
     seen: BTreeSet<u64>,
     gaps: Vec<(u64, u64)>,
+    /// It was told that it did not get everything from here to the next message.
+    lost_after: Option<u64>,
     /// From where on it may expect everything.
     since: u64,
 }
@@ -39,6 +41,7 @@ struct Storm {
     world: World,
     random: Random,
     people: Vec<Person>,
+    held: Held,
 }
 
 #[test]
@@ -89,8 +92,10 @@ impl Storm {
         let rules = vec![(Pattern::new("c"), options)];
         let chopped_percent = [0, 30, 90][random.below(3)];
         let shards = 1 + random.below(3);
-        let setup = Setup { shards, limits, rules, chopped_percent, seed, ..Setup::default() };
-        let mut storm = Self { seed, world: setup.build(), random, people: Vec::new() };
+        let held = Held::default();
+        let setup =
+            Setup { shards, limits, rules, chopped_percent, seed, engine: held.engine(), ..Setup::default() };
+        let mut storm = Self { seed, world: setup.build(), random, people: Vec::new(), held };
         for _ in 0..2 + storm.random.below(6) {
             let id = storm.dial("/ws/nowhere");
             storm.people.push(Person { id, rooms: BTreeMap::new() });
@@ -107,8 +112,13 @@ impl Storm {
     }
 
     fn run(mut self) -> World {
+        // Half of the seeds have an engine that answers late and in any order.
+        self.held.hold(self.seed % 2 == 1);
         for _ in 0..120 {
             self.step();
+            for _ in 0..self.random.below(8) {
+                self.held.release_any(&mut self.random);
+            }
             let turns = self.random.below(3);
             self.world.turns(turns);
             self.look();
@@ -161,6 +171,7 @@ impl Storm {
             self.world.send(id, &format!(r#"{{"type":"leave","room":"{room}"}}"#));
             // Until it is out, what it sees is ignored; so it is let out before it joins again.
             self.world.client(id).reads = true;
+            self.held.release_all();
             self.world.pump();
             self.look();
         }
@@ -206,11 +217,9 @@ impl Storm {
         match seen {
             Seen::Frame(Received::Message(message)) => see(seed, rooms, &message.room, message.id),
             Seen::Frame(Received::Restore(restore)) => {
-                if let (false, Some(first), Some(known)) =
-                    (restore.recovered, restore.messages.first(), rooms.get_mut(restore.room.as_str()))
-                {
-                    // The connection may break before the gap's own frame arrives.
-                    known.gaps.push((known.cursor, first.id));
+                if let (false, Some(known)) = (restore.recovered, rooms.get_mut(restore.room.as_str())) {
+                    // All that whoever begins at zero is told; others may break off before their gap.
+                    known.lost_after = Some(known.cursor);
                 }
                 restore.messages.iter().for_each(|message| see(seed, rooms, &message.room, message.id));
             }
@@ -248,6 +257,8 @@ impl Storm {
             let id = self.people[person].id;
             self.world.client(id).reads = true;
         }
+        self.held.hold(false);
+        self.held.release_all();
         self.world.advance(3_000);
         self.look();
     }
@@ -287,6 +298,9 @@ impl Storm {
 fn see(seed: u64, rooms: &mut BTreeMap<&'static str, Known>, room: &str, id: u64) {
     let Some(known) = rooms.get_mut(room).filter(|known| known.since != u64::MAX) else { return };
     assert!(known.seen.last().is_none_or(|&last| id > last), "seed {seed}: {id} in {room} twice or late");
+    if let Some(after) = known.lost_after.take() {
+        known.gaps.push((after, id));
+    }
     known.seen.insert(id);
     known.cursor = known.cursor.max(id);
 }

@@ -4,10 +4,12 @@
 //! is not woken, hangs here as it would in production, and the test sees it.
 
 pub(crate) mod client;
+pub(crate) mod held;
 pub(crate) mod network;
 pub(crate) mod random;
 pub(crate) mod world;
 
 pub(crate) use client::{Answer, Seen};
+pub(crate) use held::Held;
 pub(crate) use random::Random;
 pub(crate) use world::{ClientId, Setup, World};

@@ -21,6 +21,9 @@ use super::random::Random;
 /// What a client that reads lets the network hold.
 pub(crate) const ROOMY: usize = 1 << 20;
 
+/// Puts something around an engine.
+pub(crate) type Wrap = Box<dyn FnOnce(Arc<dyn Engine>) -> Arc<dyn Engine>>;
+
 /// What a world is made of.
 pub(crate) struct Setup {
     pub(crate) shards: usize,
@@ -30,7 +33,7 @@ pub(crate) struct Setup {
     pub(crate) chopped_percent: usize,
     pub(crate) seed: u64,
     /// Puts something around the engine.
-    pub(crate) engine: fn(Arc<dyn Engine>) -> Arc<dyn Engine>,
+    pub(crate) engine: Wrap,
 }
 
 impl Default for Setup {
@@ -42,7 +45,7 @@ impl Default for Setup {
             compression: true,
             chopped_percent: 0,
             seed: 1,
-            engine: |engine| engine,
+            engine: Box::new(|engine| engine),
         }
     }
 }
