@@ -13,11 +13,10 @@ pub(crate) fn prose(length: usize) -> String {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         out.push_str(words[(state >> 29) as usize]);
     }
-    while !out.is_char_boundary(length) {
-        out.push(' ');
-        out.remove(0);
-    }
-    out[..(0..=length).rev().find(|end| out.is_char_boundary(*end)).unwrap()].to_owned()
+    let end = (0..=length).rev().find(|end| out.is_char_boundary(*end)).expect("0 is a boundary");
+    out.truncate(end);
+    out.extend(std::iter::repeat_n(' ', length - end));
+    out
 }
 
 /// Bytes that no compressor makes shorter.
