@@ -36,12 +36,7 @@ impl Problem {
 
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
-        let code = match error {
-            EngineError::TooManyRooms => ErrorCode::TooManyRooms,
-            EngineError::MessageTooLarge => ErrorCode::MessageTooLarge,
-            EngineError::Unavailable => ErrorCode::Unavailable,
-        };
-        Self::new(code, error.to_string())
+        Self::new(error.code(), error.to_string())
     }
 }
 

@@ -7,6 +7,8 @@ mod bench;
 mod command_line;
 mod doctor;
 mod exit;
+mod log;
+mod machine;
 mod publish;
 mod serve;
 mod settings;

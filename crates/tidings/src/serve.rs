@@ -1,10 +1,153 @@
-//! `tidings serve`: the one place that wires everything.
+//! `tidings serve`: the one place that wires everything: engine, hub, shards, control plane.
+//!
+//! Owns the node from the first listener to the exit code. Refuses to start half a node: what
+//! cannot be had is said, with the remedy, before the first client is accepted.
 
-use crate::exit::Failure;
+mod listening;
+mod reception;
+mod signals;
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_core::memory::MemoryEngine;
+use tidings_core::{Engine, Hub, Timestamp};
+use tidings_protocol::Limits;
+use tidings_server::{Server, Setup};
+use tidings_shard::{Capacity, Context, Listeners, Shards};
+use tokio::runtime::Runtime;
+use tokio::time::{interval, sleep};
+
+use crate::exit::{self, Failure};
 use crate::settings::{Flags, Settings};
+use crate::{log, machine};
+
+/// How often the engine forgets what is too old, and the shards are looked after.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Time the control plane has beyond the shards to end; they share one deadline, this is for the
+/// threads to notice.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Serves until a signal.
 pub(crate) fn run(flags: &Flags) -> Result<u8, Failure> {
     let settings = Settings::read(flags)?;
-    Err(Failure::fault(format!("cannot serve {settings:?} yet")))
+    log::start();
+    machine::raise_open_files(&settings.limits);
+    let runtime = control_plane_runtime()?;
+    let node = Node::start(&settings, &runtime)?;
+    announce(&node.addresses);
+    tracing::info!(node = settings.node, shards = settings.shards, "NodeStarted");
+    runtime.block_on(node.serve())?;
+    runtime.block_on(node.drain())?;
+    tracing::info!("NodeStopped");
+    Ok(exit::DONE)
+}
+
+/// A node that accepts clients.
+struct Node {
+    addresses: Vec<std::net::SocketAddr>,
+    limits: Arc<Limits>,
+    engine: Arc<dyn Engine>,
+    server: Server,
+    shards: Shards,
+}
+
+impl Node {
+    fn start(settings: &Settings, runtime: &Runtime) -> Result<Self, Failure> {
+        let listeners = listening::bind(settings)?;
+        let addresses = listeners.iter().map(Listeners::address).collect();
+        let limits = Arc::new(settings.limits.clone());
+        let rules = Arc::new(settings.rules.clone());
+        let hub = Arc::new(Hub::new());
+        let engine: Arc<dyn Engine> =
+            Arc::new(MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits)));
+        let setup = Setup {
+            node: settings.node.as_str().into(),
+            limits: Arc::clone(&limits),
+            engine: Arc::clone(&engine),
+            echo: settings.echo,
+            compression: settings.compression,
+        };
+        let server = Server::new(setup, runtime.handle().clone());
+        let context = Context {
+            node: settings.node.as_str().into(),
+            limits: Arc::clone(&limits),
+            rules,
+            engine: Arc::clone(&engine),
+            hub,
+            capacity: Capacity::new(&limits),
+            reception: Arc::new(reception::Desk(server.clone())),
+            echo: settings.echo,
+            compression: settings.compression,
+        };
+        let shards = tidings_shard::start(&context, listeners, settings.shards)
+            .map_err(|error| Failure::fault(format!("the shards could not be started: {error}")))?;
+        server.connect(reception::shards(&shards, context.capacity));
+        Ok(Self { addresses, limits, engine, server, shards })
+    }
+
+    /// Runs until the first signal; ends with a fault if a shard does.
+    async fn serve(&self) -> Result<(), Failure> {
+        let mut signals = signals::Signals::listen()?;
+        let mut ticks = interval(TICK);
+        loop {
+            tokio::select! {
+                signal = signals.next() => {
+                    tracing::info!(signal, "DrainBegan");
+                    tokio::spawn(signals.exit_on_next());
+                    return Ok(());
+                }
+                _ = ticks.tick() => self.tick()?,
+            }
+        }
+    }
+
+    fn tick(&self) -> Result<(), Failure> {
+        self.engine.tick(now());
+        if self.shards.any_ended() {
+            return Err(Failure::fault("a shard ended by itself: report it, with the log above"));
+        }
+        Ok(())
+    }
+
+    /// Sends everybody away and waits for them, at most until the deadline.
+    async fn drain(self) -> Result<(), Failure> {
+        let timeout = Duration::from_millis(self.limits.drain_timeout_ms);
+        self.server.announce_stop();
+        self.shards.handle().drain();
+        let shards = tokio::task::spawn_blocking(|| self.shards.join());
+        let both = async { tokio::join!(shards, self.server.drain(timeout)) };
+        tokio::select! {
+            (shards, _) = both => {
+                let ended = shards.unwrap_or_else(|error| Err(error.to_string()));
+                ended.map_err(|fault| Failure::fault(format!("{fault}: report it, with the log above")))
+            }
+            () = sleep(timeout + GRACE) => Err(Failure::fault("the shards did not end in time: report it")),
+        }
+    }
+}
+
+fn control_plane_runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_name("control-plane")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::fault(format!("the control plane's threads cannot be had: {error}")))
+}
+
+/// Tells those who started us where to connect. They may have stopped listening; clients may not
+/// have, so that this is no reason to stop.
+fn announce(addresses: &[std::net::SocketAddr]) {
+    let mut stdout = std::io::stdout().lock();
+    for address in addresses {
+        let _ = writeln!(stdout, "listening on http://{address}");
+    }
+    let _ = stdout.flush();
+}
+
+fn now() -> Timestamp {
+    let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
 }

@@ -49,10 +49,8 @@ pub(super) async fn history(
         engine.history(now, &asked, Position::After(after), messages_max, done);
     })
     .await?;
-    let to_the_end = recovery::end(&page) == page.head;
-    // A room of which nothing was ever heard has nothing to miss.
-    let nothing_to_miss = after == MessageId::ZERO && page.head == MessageId::ZERO;
-    let complete = to_the_end && (nothing_to_miss || recovery::gap(after, &page, state.now()).is_none());
+    let to_the_end = page.messages.last().map_or(after, |last| last.id) >= page.head;
+    let complete = to_the_end && recovery::gap(after, &page, state.now()).is_none();
     let mut body = Vec::new();
     encode_history(&room, &page.messages, complete, &mut body);
     Ok(raw_json(body))
