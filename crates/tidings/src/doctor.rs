@@ -1,7 +1,18 @@
-//! `tidings doctor`: holds the settings against the machine.
+//! `tidings doctor`: holds the settings against the machine, one line per check, each with its
+//! remedy.
+//!
+//! Takes the same flags as `serve`. Refuses to change anything that outlives it.
 
-use crate::exit::Failure;
-use crate::settings::Flags;
+mod checks;
+mod words;
+
+use std::io::Write as _;
+use std::net::TcpListener;
+
+use crate::exit::{self, Failure};
+use crate::machine::{self, Machine};
+use crate::settings::{Flags, Settings};
+use checks::State;
 
 /// What `doctor` may be told.
 #[derive(Debug, clap::Args)]
@@ -13,7 +24,21 @@ pub(crate) struct Args {
     flags: Flags,
 }
 
-/// Checks.
+/// Checks. Exit code 1 if the node would not be able to do what its settings say.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
-    Err(Failure::fault(format!("cannot check {:?} yet", args)))
+    let settings = Settings::read(&args.flags)?;
+    let open_files = machine::raise_open_files(&settings.limits);
+    let mut checks = checks::of_limits(&settings.limits, open_files, &Machine::look());
+    checks.extend(settings.listen.iter().map(|&address| {
+        let bound = TcpListener::bind(address).map(drop);
+        checks::of_address(address, bound.as_ref().map_err(std::io::Error::kind))
+    }));
+    let mut stdout = std::io::stdout().lock();
+    for check in &checks {
+        let told = if args.json { words::json(check) } else { words::plain(check) };
+        // Whoever closed our output still wants the exit code.
+        let _ = writeln!(stdout, "{told}");
+    }
+    let failed = checks.iter().any(|check| check.state == State::Fail);
+    Ok(if failed { exit::CHECK_FAILED } else { exit::DONE })
 }

@@ -11,8 +11,6 @@ const FILES_BESIDE_CONNECTIONS: u64 = 256;
 /// What the machine allows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Machine {
-    /// Open files this process may raise its limit to.
-    pub(crate) open_files_max: Option<u64>,
     /// Open files of all processes together.
     pub(crate) open_files_system: Option<u64>,
     /// Most that the kernel queues per listener.
@@ -29,7 +27,6 @@ impl Machine {
         let text = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
         let ports = numbers(&text("/proc/sys/net/ipv4/ip_local_port_range"));
         Self {
-            open_files_max: getrlimit(Resource::Nofile).maximum.or(Some(u64::MAX)),
             open_files_system: numbers(&text("/proc/sys/fs/file-max")).first().copied(),
             listen_queue_max: numbers(&text("/proc/sys/net/core/somaxconn")).first().copied(),
             memory_available_bytes: available(&text("/proc/meminfo")),
@@ -44,17 +41,19 @@ pub(crate) fn open_files_needed(limits: &Limits) -> u64 {
     u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(FILES_BESIDE_CONNECTIONS)
 }
 
-/// Raises the limit of open files as far as it goes: shells and systemd start programs with 1,024
-/// for the sake of `select`, which nothing here uses.
-pub(crate) fn raise_open_files(limits: &Limits) {
+/// Raises the limit of open files as far as it goes, and returns it: shells and systemd start
+/// programs with 1,024 for the sake of `select`, which nothing here uses.
+pub(crate) fn raise_open_files(limits: &Limits) -> u64 {
     let maximum = getrlimit(Resource::Nofile).maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::warn!(%error, "OpenFilesNotRaised");
+    let needed = open_files_needed(limits);
+    // Privileged processes may go beyond what they were started with; others are refused, and keep it.
+    let beyond = maximum.filter(|&maximum| maximum < needed).map(|_| Some(needed));
+    for wanted in beyond.into_iter().chain([maximum]) {
+        if setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum: wanted }).is_ok() {
+            return wanted.unwrap_or(u64::MAX);
+        }
     }
-    let (needed, found) = (open_files_needed(limits), maximum.unwrap_or(u64::MAX));
-    if found < needed {
-        tracing::warn!(found, needed, "OpenFilesTooFew: `tidings doctor` says what to do");
-    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 fn numbers(text: &str) -> Vec<u64> {

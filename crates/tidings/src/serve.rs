@@ -34,7 +34,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(crate) fn run(flags: &Flags) -> Result<u8, Failure> {
     let settings = Settings::read(flags)?;
     log::start();
-    machine::raise_open_files(&settings.limits);
+    take_open_files(&settings.limits);
     let runtime = control_plane_runtime()?;
     let node = Node::start(&settings, &runtime)?;
     announce(&node.addresses);
@@ -126,6 +126,13 @@ impl Node {
             }
             () = sleep(timeout + GRACE) => Err(Failure::fault("the shards did not end in time: report it")),
         }
+    }
+}
+
+fn take_open_files(limits: &Limits) {
+    let (found, needed) = (machine::raise_open_files(limits), machine::open_files_needed(limits));
+    if found < needed {
+        tracing::warn!(found, needed, "OpenFilesTooFew: `tidings doctor` says what to do");
     }
 }
 

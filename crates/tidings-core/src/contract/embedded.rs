@@ -116,6 +116,21 @@ pub fn all_history_fits_its_limit_oldest_out_first(make: &Make) {
 }
 
 #[expect(missing_docs, reason = "the name says it")]
+pub fn a_room_that_moved_on_is_not_taken_for_the_oldest(make: &Make) {
+    let limits = Limits { history_bytes_max: 20, ..Limits::default() };
+    let newest_only = RoomOptions { history_messages: 1, ..RoomOptions::from_limits(&limits) };
+    let h = make(everywhere(newest_only), limits);
+    h.say("busy", "ten bytes!");
+    h.advance_ms(1);
+    h.say("quiet", "ten bytes!");
+    h.advance_ms(1);
+    let newer = h.say("busy", "ten bytes!");
+    h.advance_ms(1);
+    let newest = h.say("third", "ten bytes!");
+    assert_eq!([h.ids("busy"), h.ids("quiet"), h.ids("third")], [vec![newer], vec![], vec![newest]]);
+}
+
+#[expect(missing_docs, reason = "the name says it")]
 pub fn the_oldest_key_makes_space_for_a_new_one(make: &Make) {
     let h = make(default_rules(), Limits { idempotency_keys_max: 16, ..Limits::default() });
     publish(&h, None, "r", "first");

@@ -108,3 +108,31 @@ impl Shelf {
 fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
     shelf.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_used_again_outlives_its_first_use() {
+        let limits = Limits { idempotency_window_ms: 1, ..Limits::default() };
+        let repeats = Repeats::new(&limits);
+        let room = RoomName::new("r", &limits).unwrap();
+        let repeat = |name: &str| Repeat {
+            room: room.clone(),
+            key: IdempotencyKey { session: None, reference: name.into() },
+        };
+        // So many keys expire that the first use is still waiting to be dropped at the second.
+        for number in 0..1_000 {
+            repeats.remember(Timestamp(0), repeat(&format!("early {number}")), MessageId(1));
+        }
+        repeats.remember(Timestamp(0), repeat("again"), MessageId(2));
+        let later = Timestamp(1_000);
+        assert_eq!(repeats.find(later, &repeat("again")), None);
+        repeats.remember(later, repeat("again"), MessageId(3));
+        repeats.expire(later, usize::MAX);
+        assert_eq!(repeats.find(later, &repeat("again")), Some(MessageId(3)));
+        let left: usize = repeats.shelves.iter().map(|shelf| lock(shelf).order.len()).sum();
+        assert_eq!(left, 1, "everything that expired was dropped");
+    }
+}

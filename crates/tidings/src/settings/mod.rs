@@ -126,4 +126,6 @@ fn shards(flags: &Flags, file: &File) -> Result<usize, Failure> {
 }
 
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod tests;
