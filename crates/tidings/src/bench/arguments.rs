@@ -90,7 +90,7 @@ pub(crate) struct Fanout {
     #[arg(long, conflicts_with_all = ["burst", "rate", "stalled"])]
     pub(crate) flood: bool,
     /// This share of the members, in percent, stops reading; runs without them are made in turns and compared.
-    #[arg(long, value_name = "PERCENT", value_parser = positive, conflicts_with = "floor")]
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) stalled: Option<f64>,
     #[command(flatten)]
     pub(crate) common: Common,
@@ -195,6 +195,10 @@ fn positive(text: &str) -> Result<f64, String> {
         Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
         _ => Err("give a number above 0".to_owned()),
     }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    positive(text).ok().filter(|percent| *percent <= 50.0).ok_or_else(|| "give a number up to 50".to_owned())
 }
 
 fn payload_bytes(text: &str) -> Result<usize, String> {

@@ -23,7 +23,6 @@ pub(crate) struct Crew {
     /// Rooms must not be split among workers: connections are dealt in blocks of this many.
     block: usize,
     label: String,
-    begun: Instant,
 }
 
 #[derive(Debug)]
@@ -31,7 +30,16 @@ struct Worker {
     child: Child,
     input: ChildStdin,
     reports: Receiver<Report>,
-    progress: (u64, u64, f64),
+    progress: Progress,
+}
+
+/// How it goes at the moment.
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    took_ns: u64,
+    published: u64,
+    received: u64,
+    p99_us: f64,
 }
 
 /// What opening connections came to.
@@ -62,7 +70,6 @@ pub(crate) struct Assignment {
     pub(crate) pin: bool,
     pub(crate) seating: Seating,
     pub(crate) payload_bytes: usize,
-    pub(crate) stalled_percent: f64,
 }
 
 /// Numbers of one worker's connections start this far from the next one's.
@@ -71,16 +78,16 @@ const NUMBERS_PER_WORKER: usize = 1_000_000;
 impl Crew {
     /// Starts the workers; they connect to nothing yet.
     pub(crate) fn start(target: &Target, label: String, assignment: Assignment) -> io::Result<Self> {
-        let Assignment { workers, pin, seating, payload_bytes, stalled_percent } = assignment;
-        let block = if let Seating::RoomsOf(size) = seating { size } else { 1 };
+        let Assignment { workers, pin, seating, payload_bytes } = assignment;
+        let block = seating.publishers();
         let start = |index: usize| {
             // A multiple of the block, so that no two workers share a room by accident.
             let first = index * NUMBERS_PER_WORKER / block * block;
-            let plan = WorkerPlan { server: target.address, seating, first, payload_bytes, stalled_percent };
+            let plan = WorkerPlan { server: target.address, seating, first, payload_bytes };
             Worker::start(pin.then_some(index + 1), &plan)
         };
         let workers = (0..workers).map(start).collect::<io::Result<_>>()?;
-        Ok(Self { workers, block, label, begun: Instant::now() })
+        Ok(Self { workers, block, label })
     }
 
     /// Opens connections, at most `at_once` on their way.
@@ -103,8 +110,9 @@ impl Crew {
         Ok(sum)
     }
 
-    /// Starts the traffic. What only connection 0 does, the other workers listen to.
-    pub(crate) fn begin(&mut self, traffic: Traffic) -> io::Result<()> {
+    /// Starts the traffic, while this share of the connections does not read. What only connection 0 does, the other
+    /// workers listen to.
+    pub(crate) fn begin(&mut self, traffic: Traffic, stalled_percent: f64) -> io::Result<()> {
         let workers = self.workers.len() as u64;
         for (index, worker) in self.workers.iter_mut().enumerate().rev() {
             let share = match traffic {
@@ -112,10 +120,10 @@ impl Crew {
                 Traffic::Everyone { interval_ns } => Traffic::Everyone { interval_ns: interval_ns * workers },
                 other => other,
             };
-            worker.tell(Command::Begin(share))?;
+            worker.progress = Progress::default();
+            worker.tell(Command::Begin { traffic: share, stalled_percent })?;
             let Report::Begun = worker.answer()? else { return Err(confused()) };
         }
-        self.begun = Instant::now();
         Ok(())
     }
 
@@ -186,15 +194,18 @@ impl Crew {
     }
 
     fn say_progress(&self) {
-        let sum = |pick: fn(&Worker) -> u64| self.workers.iter().map(pick).sum::<u64>();
-        let p99_us = self.workers.iter().map(|worker| worker.progress.2).fold(0.0, f64::max);
-        let seconds = self.begun.elapsed().as_secs_f64();
-        let per_second = sum(|worker| worker.progress.1) as f64 / seconds;
+        let sum = |pick: fn(&Progress) -> u64| {
+            self.workers.iter().map(|worker| pick(&worker.progress)).sum::<u64>()
+        };
+        let p99_us = self.workers.iter().map(|worker| worker.progress.p99_us).fold(0.0, f64::max);
+        let took_ns = self.workers.iter().map(|worker| worker.progress.took_ns).max().unwrap_or(0).max(1);
+        let seconds = took_ns as f64 / 1e9;
+        let per_second = sum(|progress| progress.received) as f64 / seconds;
+        let published = sum(|progress| progress.published);
+        let p99_ms = p99_us / 1_000.0;
         eprintln!(
-            "{}: {seconds:.0} s, {} published, {per_second:.0} deliveries/s, p99 {:.2} ms",
-            self.label,
-            sum(|worker| worker.progress.0),
-            p99_us / 1_000.0,
+            "{}: {seconds:.0} s, {published} published, {per_second:.0} deliveries/s, p99 {p99_ms:.2} ms",
+            self.label
         );
     }
 }
@@ -217,7 +228,7 @@ impl Worker {
                 }
             }
         });
-        Ok(Self { child, input, reports, progress: (0, 0, 0.0) })
+        Ok(Self { child, input, reports, progress: Progress::default() })
     }
 
     fn tell(&mut self, command: Command) -> io::Result<()> {
@@ -250,8 +261,8 @@ impl Worker {
 
     fn next(&mut self, deadline: Instant) -> io::Result<Option<Report>> {
         match self.reports.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(Report::Progress { published, received, p99_us }) => {
-                self.progress = (published, received, p99_us);
+            Ok(Report::Progress { took_ns, published, received, p99_us }) => {
+                self.progress = Progress { took_ns, published, received, p99_us };
                 Ok(None)
             }
             Ok(report) => Ok(Some(report)),

@@ -145,38 +145,55 @@ pub(crate) fn ratios(first: &Outcome, second: &Outcome) -> Vec<(&'static Figure,
     compared.filter_map(ratio).collect()
 }
 
-/// A table for people: one row per figure, one column per server, and the ratio of the first two.
+/// A table for people: one row per figure, one column per server, and behind each the ratio to the next.
 pub(crate) fn table(outcomes: &[Outcome]) -> String {
-    let ratios = if outcomes.len() == 2 { ratios(&outcomes[0], &outcomes[1]) } else { Vec::new() };
-    let mut header = vec![String::new()];
-    header.extend(outcomes.iter().map(|outcome| outcome.server.to_owned()));
-    header.extend((!ratios.is_empty()).then(|| "ratio".to_owned()));
-    let mut rows = vec![header];
-    let mut shown: Vec<&Figure> = Vec::new();
+    let mut rows = vec![vec![String::new()]];
+    let mut shown: Vec<&'static Figure> = Vec::new();
     for (figure, _) in outcomes.iter().flat_map(|outcome| &outcome.values) {
-        if shown.contains(figure) {
-            continue;
+        if !shown.contains(figure) {
+            shown.push(figure);
+            rows.push(vec![figure.title.to_owned()]);
         }
-        shown.push(figure);
-        let mut row = vec![figure.title.to_owned()];
-        row.extend(outcomes.iter().map(|outcome| match outcome.get(figure) {
-            Some(value) => grouped(value, figure.decimals),
-            None => "-".to_owned(),
-        }));
-        row.extend(ratios.iter().find(|(other, _)| other == figure).map(|(_, ratio)| format!("{ratio:.3}")));
-        rows.push(row);
     }
-    let mut fault_row = |title: &str, pick: fn(&Outcome) -> u64| {
-        let mut row = vec![title.to_owned()];
-        row.extend(outcomes.iter().map(|outcome| grouped(pick(outcome) as f64, 0)));
-        rows.push(row);
-    };
-    fault_row("lost", |outcome| outcome.faults.lost);
-    fault_row("lost, and told so", |outcome| outcome.faults.told);
-    fault_row("duplicated", |outcome| outcome.faults.duplicated);
-    fault_row("out of order", |outcome| outcome.faults.out_of_order);
-    fault_row("connections failed or broken", |outcome| outcome.broken as u64);
+    rows.extend(FAULTS.iter().map(|(title, _)| vec![(*title).to_owned()]));
+    for (index, outcome) in outcomes.iter().enumerate() {
+        push_column(&mut rows, outcome.server, &column(outcome, &shown));
+        if let Some(next) = outcomes.get(index + 1) {
+            let ratios = ratios(outcome, next);
+            let ratio = |figure: &&'static Figure| {
+                let found = ratios.iter().find(|(other, _)| other == figure);
+                found.map_or_else(String::new, |(_, ratio)| format!("{ratio:.3}"))
+            };
+            push_column(&mut rows, "ratio", &shown.iter().map(ratio).collect::<Vec<_>>());
+        }
+    }
     aligned(&rows)
+}
+
+/// Counts one kind of fault.
+type Count = fn(&Outcome) -> u64;
+
+/// The rows about what went wrong.
+const FAULTS: [(&str, Count); 5] = [
+    ("lost", |outcome| outcome.faults.lost),
+    ("lost, and told so", |outcome| outcome.faults.told),
+    ("duplicated", |outcome| outcome.faults.duplicated),
+    ("out of order", |outcome| outcome.faults.out_of_order),
+    ("connections failed or broken", |outcome| outcome.broken as u64),
+];
+
+fn column(outcome: &Outcome, shown: &[&'static Figure]) -> Vec<String> {
+    let figures = shown.iter().map(|figure| {
+        outcome.get(figure).map_or_else(|| "-".to_owned(), |value| grouped(value, figure.decimals))
+    });
+    figures.chain(FAULTS.iter().map(|(_, count)| grouped(count(outcome) as f64, 0))).collect()
+}
+
+fn push_column(rows: &mut [Vec<String>], title: &str, cells: &[String]) {
+    rows[0].push(title.to_owned());
+    for (index, row) in rows[1..].iter_mut().enumerate() {
+        row.push(cells.get(index).cloned().unwrap_or_default());
+    }
 }
 
 fn aligned(rows: &[Vec<String>]) -> String {
@@ -246,9 +263,9 @@ mod tests {
     fn the_table_lines_up_and_shows_the_ratio() {
         let table = table(&[outcome("tidings", 1.5), outcome("floor", 3.0)]);
         let lines: Vec<&str> = table.lines().collect();
-        assert!(lines[0].ends_with("tidings      floor  ratio"), "{table}");
-        assert!(lines[1].ends_with("1,234,567  1,234,567"), "{table}");
-        assert!(lines[2].ends_with("1.500      3.000  0.500"), "{table}");
+        assert!(lines[0].ends_with("  tidings  ratio      floor"), "{table}");
+        assert!(lines[1].ends_with("1,234,567         1,234,567"), "{table}");
+        assert!(lines[2].ends_with("    1.500  0.500      3.000"), "{table}");
     }
 
     #[test]

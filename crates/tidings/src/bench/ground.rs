@@ -7,8 +7,14 @@ use std::io;
 use super::arguments::Common;
 use super::crew::{Assignment, Crew};
 use super::figures::{Outcome, median, ratios, table};
+use super::machine::raise_descriptors;
 use super::plan::{FloorPlan, Seating};
-use super::target::{Target, flags_for};
+use super::target::Target;
+
+/// Beyond those a scenario holds: metrics requests, newcomers while the last ones are still being cleared away.
+const SPARE_CONNECTIONS: usize = 1_024;
+/// Of a process besides its connections.
+const SPARE_DESCRIPTORS: usize = 256;
 
 /// Who is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,13 +47,14 @@ impl Server {
 
     /// The servers of an invocation, in their turns' order.
     pub(crate) fn all(common: &Common, stalled: bool) -> Vec<Self> {
-        match (common.only_floor, stalled, common.floor) {
-            (true, _, _) => vec![Self::Floor],
-            // The first is divided by the second: how much worse it gets.
-            (_, true, _) => vec![Self::TidingsWithStalled, Self::Tidings],
-            (_, _, true) => vec![Self::Tidings, Self::Floor],
-            _ => vec![Self::Tidings],
+        if common.only_floor {
+            return vec![Self::Floor];
         }
+        // Each is divided by the next: how much worse the stalled make it, how far from the floor it is. The floor
+        // waits for whoever does not read, so it is measured without them.
+        let wanted =
+            [(stalled, Self::TidingsWithStalled), (true, Self::Tidings), (common.floor, Self::Floor)];
+        wanted.into_iter().filter_map(|(wanted, server)| wanted.then_some(server)).collect()
     }
 }
 
@@ -77,38 +84,31 @@ impl Ground<'_> {
         Ok(medians.iter().all(Outcome::is_clean))
     }
 
-    /// Starts a server, or finds the one that runs.
+    /// Starts a server with room for so many connections, or finds the one that runs.
     pub(crate) fn target(
         &self,
         server: Server,
         seating: Seating,
         payload_bytes: usize,
+        connections: usize,
     ) -> io::Result<Target> {
         let pin = !self.common.no_pin;
+        let connections = connections + SPARE_CONNECTIONS;
+        ensure_descriptors(connections + SPARE_DESCRIPTORS)?;
         match (server, &self.common.url) {
             (Server::Floor, _) => {
                 let (greeting, message) = self.seen.clone();
                 Target::floor(pin, &FloorPlan { seating, greeting, message, payload_bytes })
             }
             (_, Some(url)) => Target::running(url, self.common.pid),
-            (_, None) => Target::tidings(&self.common.tidings()?, pin, flags_for(seating)),
+            (_, None) => Target::tidings(&self.common.tidings()?, pin, seating, connections),
         }
     }
 
     /// Starts the workers.
-    pub(crate) fn crew(
-        &self,
-        target: &Target,
-        seating: Seating,
-        payload_bytes: usize,
-        stalled_percent: f64,
-    ) -> io::Result<Crew> {
+    pub(crate) fn crew(&self, target: &Target, seating: Seating, payload_bytes: usize) -> io::Result<Crew> {
         let (workers, pin) = (self.common.workers(), !self.common.no_pin);
-        Crew::start(
-            target,
-            self.label.clone(),
-            Assignment { workers, pin, seating, payload_bytes, stalled_percent },
-        )
+        Crew::start(target, self.label.clone(), Assignment { workers, pin, seating, payload_bytes })
     }
 
     /// Remembers what Tidings sends, for the floor to send the same.
@@ -126,7 +126,8 @@ impl Ground<'_> {
             for outcome in medians {
                 println!("{}", outcome.json(&self.scenario, None));
             }
-            if let [first, second] = medians {
+            for pair in medians.windows(2) {
+                let [first, second] = pair else { continue };
                 let mut line = serde_json::json!({
                     "scenario": self.scenario, "ratio_of": first.server, "to": second.server,
                 });
@@ -143,4 +144,15 @@ impl Ground<'_> {
             println!("Bottleneck of {}: {}.", outcome.server, outcome.bottleneck());
         }
     }
+}
+
+fn ensure_descriptors(needed: usize) -> io::Result<()> {
+    let granted = raise_descriptors(needed as u64);
+    if granted >= needed as u64 {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "{needed} file descriptors are needed and {granted} allowed; use fewer connections, or raise the hard limit \
+         (ulimit -Hn {needed} as root)"
+    )))
 }

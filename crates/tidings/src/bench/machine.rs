@@ -44,20 +44,17 @@ pub(crate) fn anonymous_bytes(process: u32) -> io::Result<u64> {
         .ok_or_else(|| io::Error::other("smaps_rollup is not as expected"))
 }
 
-/// Makes sure that this process and its children may hold `count` descriptors; returns how many they may.
+/// Makes sure, if it can, that this process and its children may hold `count` descriptors; returns how many they may.
 pub(crate) fn raise_descriptors(count: u64) -> u64 {
-    let wanted = Rlimit { current: Some(count), maximum: Some(count) };
     let limit = getrlimit(Resource::Nofile);
     let hard = limit.maximum.unwrap_or(u64::MAX);
-    // Beyond the hard limit only root gets, within it everybody.
-    if hard < count && setrlimit(Resource::Nofile, wanted).is_ok() {
-        return count;
+    let wanted = Rlimit { current: Some(count.max(hard)), maximum: Some(count.max(hard)) };
+    // Beyond the hard limit only root gets, and not everywhere; up to it everybody.
+    let within = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if setrlimit(Resource::Nofile, wanted).is_err() && setrlimit(Resource::Nofile, within).is_err() {
+        return limit.current.unwrap_or(u64::MAX);
     }
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => hard,
-        Err(_) => limit.current.unwrap_or(u64::MAX),
-    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Runs `start` on one CPU, so that the process it starts stays there: the first for the server, the others for the

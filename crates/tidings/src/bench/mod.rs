@@ -26,9 +26,6 @@ use std::process::ExitCode;
 pub(crate) use arguments::Args;
 use arguments::Scenario;
 
-/// Descriptors each process asks for: a million connections are what a large machine holds.
-const DESCRIPTORS_WANTED: u64 = 1 << 20;
-
 /// A message was lost, came twice or out of order, or a connection failed.
 const UNCLEAN: u8 = 1;
 /// A server or worker could not be had.
@@ -36,7 +33,6 @@ const UNAVAILABLE: u8 = 69;
 
 /// Runs the benchmark.
 pub(crate) fn run(args: Args) -> ExitCode {
-    machine::raise_descriptors(DESCRIPTORS_WANTED);
     let outcome = match &args.scenario {
         Scenario::Worker => return worker::run(),
         Scenario::Floor => return floor::run(),

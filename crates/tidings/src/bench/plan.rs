@@ -24,6 +24,13 @@ pub(crate) enum Seating {
     Echo,
 }
 
+impl Seating {
+    /// How many publishers a connection hears.
+    pub(crate) fn publishers(self) -> usize {
+        if let Self::RoomsOf(size) = self { size } else { 1 }
+    }
+}
+
 /// First line to a worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct WorkerPlan {
@@ -33,8 +40,6 @@ pub(crate) struct WorkerPlan {
     pub(crate) first: usize,
     /// Bytes of a message's text.
     pub(crate) payload_bytes: usize,
-    /// This share of the connections stops reading while messages flow; connection 0 never does.
-    pub(crate) stalled_percent: f64,
 }
 
 /// Further lines to a worker. Each is answered by one [`Report`], but for `Progress` in between.
@@ -42,8 +47,8 @@ pub(crate) struct WorkerPlan {
 pub(crate) enum Command {
     /// Open so many connections more, at most `at_once` of them on their way at any time.
     Open { count: usize, at_once: usize },
-    /// Start publishing. Answered at once.
-    Begin(Traffic),
+    /// Start publishing. Answered at once. A share of the connections stops reading until `End`.
+    Begin { traffic: Traffic, stalled_percent: f64 },
     /// Stop publishing, wait for what is under way, report. A worker without the publisher is told how many messages
     /// there were.
     End { published: Option<u32> },
@@ -81,8 +86,8 @@ pub(crate) enum Report {
     Sample { greeting: Vec<u8>, message: Vec<u8> },
     /// To `Leave`.
     Left,
-    /// About once a second while messages flow.
-    Progress { published: u64, received: u64, p99_us: f64 },
+    /// Some times a second while messages flow.
+    Progress { took_ns: u64, published: u64, received: u64, p99_us: f64 },
 }
 
 /// What happened between `Begin` and `End`.

@@ -18,9 +18,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 const REST_NS: u64 = 2_000_000;
 const SETTLE_STEP: Duration = Duration::from_millis(200);
 const SETTLE_MAX: Duration = Duration::from_secs(20);
-
-/// Limits that would end a benchmark early or measure themselves.
-const LIFTED_LIMITS: &[&str] = &["--messages-per-second-max", "0", "--connections-max", "1000000"];
+/// What the server logs; its usual words would stand between the progress lines.
+const LOG_VARIABLE: &str = "TIDINGS_LOG";
 
 /// A running server.
 #[derive(Debug)]
@@ -38,10 +37,23 @@ pub(crate) struct Work {
 }
 
 impl Target {
-    /// Starts Tidings from `binary` with one shard and no limits that matter.
-    pub(crate) fn tidings(binary: &PathBuf, pin: bool, flags: &[&str]) -> io::Result<Self> {
+    /// Starts Tidings from `binary` with one shard, room for `connections`, and no limit on messages: one that is
+    /// reached would be what gets measured.
+    pub(crate) fn tidings(
+        binary: &PathBuf,
+        pin: bool,
+        seating: Seating,
+        connections: usize,
+    ) -> io::Result<Self> {
         let mut command = Command::new(binary);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--shards", "1"]).args(LIFTED_LIMITS).args(flags);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--shards", "1", "--messages-per-second-max", "0"]);
+        command.args(["--connections-max", &connections.to_string()]);
+        if seating == Seating::Echo {
+            command.arg("--echo");
+        }
+        if std::env::var_os(LOG_VARIABLE).is_none() {
+            command.env(LOG_VARIABLE, "error");
+        }
         command.stdin(Stdio::null());
         Self::start(command, pin, None)
     }
@@ -131,11 +143,6 @@ impl Drop for Target {
             let _ = child.wait();
         }
     }
-}
-
-/// Flags a seating needs.
-pub(crate) fn flags_for(seating: Seating) -> &'static [&'static str] {
-    if seating == Seating::Echo { &["--echo"] } else { &[] }
 }
 
 fn await_address(output: impl io::Read + Send + 'static) -> io::Result<SocketAddr> {

@@ -36,8 +36,10 @@ pub(crate) fn fanout(args: &Fanout) -> io::Result<bool> {
     let servers = Server::all(&args.common, args.stalled.is_some());
     let mut windows: Vec<(Server, u32)> = Vec::new();
     Ground::contest(&args.common, scenario, &servers, |ground, server| {
-        let stalled = if server == Server::TidingsWithStalled { args.stalled.unwrap_or(0.0) } else { 0.0 };
-        let mut run = Run::prepare(ground, server, Seating::Shared, members, args.bytes, stalled)?;
+        let mut run = Run::prepare(ground, server, Seating::Shared, members, args.bytes)?;
+        if server == Server::TidingsWithStalled {
+            run.stalled_percent = args.stalled.unwrap_or(0.0);
+        }
         if !args.flood {
             return run.measure(ground, steady);
         }
@@ -63,7 +65,7 @@ pub(crate) fn rooms(args: &Rooms) -> io::Result<bool> {
     );
     let traffic = Traffic::Everyone { interval_ns: interval_ns(args.rate) };
     Ground::contest(&args.common, scenario, &Server::all(&args.common, false), |ground, server| {
-        let mut run = Run::prepare(ground, server, Seating::RoomsOf(size), connections, args.bytes, 0.0)?;
+        let mut run = Run::prepare(ground, server, Seating::RoomsOf(size), connections, args.bytes)?;
         run.measure(ground, traffic)
     })
 }
@@ -73,7 +75,7 @@ pub(crate) fn echo(args: &Echo) -> io::Result<bool> {
     let connections = args.connections as usize;
     let scenario = format!("echo: {connections} connections, {} B", args.bytes);
     Ground::contest(&args.common, scenario, &Server::all(&args.common, false), |ground, server| {
-        let mut run = Run::prepare(ground, server, Seating::Echo, connections, args.bytes, 0.0)?;
+        let mut run = Run::prepare(ground, server, Seating::Echo, connections, args.bytes)?;
         run.measure(ground, Traffic::PingPong)
     })
 }
@@ -83,6 +85,7 @@ struct Run {
     server: Server,
     target: Target,
     crew: Crew,
+    stalled_percent: f64,
     outcome: Outcome,
 }
 
@@ -93,32 +96,28 @@ impl Run {
         seating: Seating,
         connections: usize,
         payload_bytes: usize,
-        stalled_percent: f64,
     ) -> io::Result<Self> {
-        let target = ground.target(server, seating, payload_bytes)?;
-        let mut crew = ground.crew(&target, seating, payload_bytes, stalled_percent)?;
+        let target = ground.target(server, seating, payload_bytes, connections)?;
+        let mut crew = ground.crew(&target, seating, payload_bytes)?;
         let opened = crew.open(connections, GENTLY)?;
         target.settle()?;
         let mut outcome = Outcome::new(server.name());
         outcome.broken = opened.failed;
         outcome.set(&figure::CONNECTIONS, opened.open as f64);
-        Ok(Self { server, target, crew, outcome })
+        Ok(Self { server, target, crew, stalled_percent: 0.0, outcome })
     }
 
     fn measure(&mut self, ground: &mut Ground<'_>, traffic: Traffic) -> io::Result<Outcome> {
-        // Nobody is measured on its first message. With stalled members the warm-up would let them catch up again,
-        // which is nobody's business here.
-        if self.server != Server::TidingsWithStalled {
-            self.crew.begin(traffic)?;
-            self.crew.watch(WARM_UP.min(ground.common.duration()), false)?;
-            let warm_up = self.crew.end()?;
-            self.note_faults(&warm_up);
-        }
+        // Nobody is measured on its first message.
+        self.crew.begin(traffic, 0.0)?;
+        self.crew.watch(WARM_UP, false)?;
+        let warm_up = self.crew.end()?;
+        self.note_faults(&warm_up);
         ground.look(self.server, &mut self.crew)?;
 
         let workers_before = self.crew.cpu()?;
         let before = self.target.work_with_counters(true)?;
-        self.crew.begin(traffic)?;
+        self.crew.begin(traffic, self.stalled_percent)?;
         self.crew.watch(ground.common.duration(), true)?;
         let measured = self.crew.end()?;
         let after = self.target.work_with_counters(false)?;
@@ -165,7 +164,7 @@ fn widest_window(crew: &mut Crew) -> io::Result<u32> {
     let (mut best, mut best_rate, mut worse) = (1, 0.0, 0);
     let mut messages = 1;
     while messages <= WINDOW_MAX && worse < 2 {
-        crew.begin(Traffic::Window { messages })?;
+        crew.begin(Traffic::Window { messages }, 0.0)?;
         crew.watch(TRIAL, false)?;
         let measured = crew.end()?;
         let rate = measured.received as f64 / measured.took.as_secs_f64();

@@ -56,7 +56,6 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn serve() -> io::Result<()> {
-    super::machine::raise_descriptors(super::DESCRIPTORS_WANTED);
     let Some(plan) = hear::<FloorPlan>(&mut BufReader::new(io::stdin()))? else { return Ok(()) };
     let mut floor = Floor::new(&plan)?;
     println!("listening on http://{}", floor.listener.local_addr()?);

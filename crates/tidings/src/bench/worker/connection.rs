@@ -40,6 +40,8 @@ pub(crate) struct Connection {
     pub(crate) last_id: u128,
     /// Does not read at the moment.
     pub(crate) stalled: bool,
+    /// Whether its latencies count: those of who stopped reading say nothing about the server.
+    pub(crate) timed: bool,
 }
 
 impl Connection {
@@ -69,6 +71,7 @@ impl Connection {
             pending: Vec::new(),
             last_id: 0,
             stalled: false,
+            timed: true,
         })
     }
 

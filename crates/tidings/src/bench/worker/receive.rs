@@ -61,6 +61,7 @@ impl Worker {
 
     fn take_frames(&mut self, index: usize, bytes: &[u8], now: u64) -> io::Result<usize> {
         let number = (self.plan.first + index) as u32;
+        let timed = self.connections[index].timed;
         let mut frames = Frames::new(bytes);
         let mut received = 0;
         for frame in frames.by_ref() {
@@ -88,7 +89,7 @@ impl Worker {
                 self.check_id(index, frame.payload);
             }
             // Neither always the same connections nor always the same place in a burst.
-            if (index + stamp.sequence as usize) & (self.record_every - 1) == 0 {
+            if timed && (index + stamp.sequence as usize) & (self.record_every - 1) == 0 {
                 self.latency.record(now.saturating_sub(stamp.at_ns));
             }
         }
