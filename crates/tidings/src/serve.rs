@@ -37,9 +37,11 @@ pub(crate) fn run(flags: &Flags) -> Result<u8, Failure> {
     take_open_files(&settings.limits);
     let runtime = control_plane_runtime()?;
     let node = Node::start(&settings, &runtime)?;
+    // Whoever reads the announcement may send a signal at once, and means a drain.
+    let signals = runtime.block_on(async { signals::Signals::listen() })?;
     announce(&node.addresses);
     tracing::info!(node = settings.node, shards = settings.shards, "NodeStarted");
-    runtime.block_on(node.serve())?;
+    runtime.block_on(node.serve(signals))?;
     runtime.block_on(node.drain())?;
     tracing::info!("NodeStopped");
     Ok(exit::DONE)
@@ -89,8 +91,7 @@ impl Node {
     }
 
     /// Runs until the first signal; ends with a fault if a shard does.
-    async fn serve(&self) -> Result<(), Failure> {
-        let mut signals = signals::Signals::listen()?;
+    async fn serve(&self, mut signals: signals::Signals) -> Result<(), Failure> {
         let mut ticks = interval(TICK);
         loop {
             tokio::select! {
