@@ -15,21 +15,9 @@ const WebSocket = load("ws");
 
 const TEXTBOOK = readFileSync(new URL("textbook/nginx.conf", import.meta.url), "utf8");
 
-// One connection to the server, kept open between requests: the worst case for an upgrade in the middle.
-const KEPT_OPEN = `
-map $http_upgrade $connection_header { default upgrade; '' ''; }
-upstream tidings { server SERVER; keepalive 1; }
-server {
-  listen LISTEN;
-  location / {
-    proxy_pass http://tidings;
-    proxy_http_version 1.1;
-    proxy_set_header Host $host;
-    proxy_set_header Upgrade $http_upgrade;
-    proxy_set_header Connection $connection_header;
-  }
-}
-`;
+// The configuration that is handed out, with one connection kept open: the worst case for an upgrade in the middle.
+const HANDED_OUT = readFileSync(new URL("../deploy/nginx.conf", import.meta.url), "utf8");
+const KEPT_OPEN = HANDED_OUT.replace("127.0.0.1:8080", "SERVER").replace("listen 80", "listen LISTEN").replace("keepalive 32", "keepalive 1");
 
 async function exchange(t, address, room) {
   const peer = new Peer(t, new WebSocket(`${address.replace("http", "ws")}/ws/${room}/ana`));

@@ -54,6 +54,21 @@ fn metrics_tell_what_the_shards_counted() {
 }
 
 #[test]
+fn the_page_for_operators_explains_each_metric() {
+    let node = Node::start();
+    let page = include_str!("../../../../docs/operations.md");
+    let text = tidings_client::http::get(&node.at("/metrics")).unwrap().text();
+    let typed = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let mut found = 0;
+    for (name, kind) in typed {
+        let name = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
+        assert!(page.contains(&format!("`{name}`")), "{name} is not in docs/operations.md");
+        found += 1;
+    }
+    assert!(found >= Counter::ALL.len(), "the metrics were found");
+}
+
+#[test]
 fn the_description_names_each_route() {
     let node = Node::start();
     let description = ask(&node, get("/openapi.json")).json();

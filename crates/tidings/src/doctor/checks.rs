@@ -274,4 +274,13 @@ mod tests {
         assert_eq!(of_address(address, Err(ErrorKind::AddrInUse)).state, State::Warn);
         assert_eq!(of_address(address, Err(ErrorKind::AddrNotAvailable)).state, State::Fail);
     }
+
+    #[test]
+    fn the_systemd_unit_gives_as_many_open_files_as_the_defaults_need() {
+        let unit = include_str!("../../../../deploy/tidings.service");
+        let given =
+            unit.lines().find_map(|line| line.strip_prefix("LimitNOFILE=")).expect("the unit names it");
+        let given = given.parse().expect("it is a number");
+        assert_eq!(of_open_files(&Limits::default(), given).state, State::Ok);
+    }
 }
