@@ -69,7 +69,6 @@ pub(crate) struct Assignment {
     pub(crate) workers: usize,
     pub(crate) pin: bool,
     pub(crate) seating: Seating,
-    pub(crate) payload_bytes: usize,
 }
 
 /// Numbers of one worker's connections start this far from the next one's.
@@ -78,12 +77,12 @@ const NUMBERS_PER_WORKER: usize = 1_000_000;
 impl Crew {
     /// Starts the workers; they connect to nothing yet.
     pub(crate) fn start(target: &Target, label: String, assignment: Assignment) -> io::Result<Self> {
-        let Assignment { workers, pin, seating, payload_bytes } = assignment;
+        let Assignment { workers, pin, seating } = assignment;
         let block = seating.publishers();
         let start = |index: usize| {
             // A multiple of the block, so that no two workers share a room by accident.
             let first = index * NUMBERS_PER_WORKER / block * block;
-            let plan = WorkerPlan { server: target.address, seating, first, payload_bytes };
+            let plan = WorkerPlan { server: target.address, seating, first };
             Worker::start(pin.then_some(index + 1), &plan)
         };
         let workers = (0..workers).map(start).collect::<io::Result<_>>()?;
@@ -110,9 +109,14 @@ impl Crew {
         Ok(sum)
     }
 
-    /// Starts the traffic, while this share of the connections does not read. What only connection 0 does, the other
-    /// workers listen to.
-    pub(crate) fn begin(&mut self, traffic: Traffic, stalled_percent: f64) -> io::Result<()> {
+    /// Starts the traffic, or changes it: messages of so many bytes of text, while a share of the connections does not
+    /// read. What only connection 0 does, the other workers listen to.
+    pub(crate) fn begin(
+        &mut self,
+        traffic: Traffic,
+        payload_bytes: usize,
+        stalled_percent: f64,
+    ) -> io::Result<()> {
         let workers = self.workers.len() as u64;
         for (index, worker) in self.workers.iter_mut().enumerate().rev() {
             let share = match traffic {
@@ -121,7 +125,7 @@ impl Crew {
                 other => other,
             };
             worker.progress = Progress::default();
-            worker.tell(Command::Begin { traffic: share, stalled_percent })?;
+            worker.tell(Command::Begin { traffic: share, payload_bytes, stalled_percent })?;
             let Report::Begun = worker.answer()? else { return Err(confused()) };
         }
         Ok(())

@@ -39,6 +39,7 @@ figures! {
     SERVER_BUSY = "server_busy", "server's busiest thread, of a core", 2, false;
     WORKER_BUSY = "worker_busy", "busiest worker, of a core", 2, false;
     WINDOW = "window_messages", "messages under way", 0, false;
+    FELL_BEHIND = "slow_consumers", "members who fell behind", 0, false;
     HELD_BACK = "held_back", "messages held back", 0, false;
     CONNECT_CPU_US = "server_cpu_per_connect_us", "server CPU per connect, µs", 2, true;
     CONNECT_P50_US = "connect_p50_us", "connect p50, µs", 0, false;

@@ -106,9 +106,9 @@ impl Ground<'_> {
     }
 
     /// Starts the workers.
-    pub(crate) fn crew(&self, target: &Target, seating: Seating, payload_bytes: usize) -> io::Result<Crew> {
+    pub(crate) fn crew(&self, target: &Target, seating: Seating) -> io::Result<Crew> {
         let (workers, pin) = (self.common.workers(), !self.common.no_pin);
-        Crew::start(target, self.label.clone(), Assignment { workers, pin, seating, payload_bytes })
+        Crew::start(target, self.label.clone(), Assignment { workers, pin, seating })
     }
 
     /// Remembers what Tidings sends, for the floor to send the same.

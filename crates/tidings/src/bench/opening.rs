@@ -24,7 +24,7 @@ pub(crate) fn idle(args: &Idle) -> io::Result<bool> {
     let scenario = format!("idle: {connections} connections, {rooms}");
     Ground::contest(&args.common, scenario, &Server::all(&args.common, false), |ground, server| {
         let target = ground.target(server, seating, STAMP_BYTES, connections)?;
-        let mut crew = ground.crew(&target, seating, STAMP_BYTES)?;
+        let mut crew = ground.crew(&target, seating)?;
         let mut outcome = Outcome::new(server.name());
         target.settle()?;
         let before = (target.work()?, target.anonymous_bytes()?);
@@ -65,7 +65,7 @@ pub(crate) fn storm(args: &Storm) -> io::Result<bool> {
     Ground::contest(&args.common, scenario, &Server::all(&args.common, false), |ground, server| {
         let gentle_bytes = opened_gently(ground, server, connections)?;
         let target = ground.target(server, Seating::Shared, STAMP_BYTES, connections)?;
-        let mut crew = ground.crew(&target, Seating::Shared, STAMP_BYTES)?;
+        let mut crew = ground.crew(&target, Seating::Shared)?;
         let mut outcome = Outcome::new(server.name());
         target.settle()?;
         let before = (target.work()?, target.anonymous_bytes()?);
@@ -98,7 +98,7 @@ pub(crate) fn storm(args: &Storm) -> io::Result<bool> {
 /// Memory per connection of a server on which as many were opened a few at a time: what a storm is compared with.
 fn opened_gently(ground: &mut Ground<'_>, server: Server, connections: usize) -> io::Result<f64> {
     let target: Target = ground.target(server, Seating::Shared, STAMP_BYTES, connections)?;
-    let mut crew = ground.crew(&target, Seating::Shared, STAMP_BYTES)?;
+    let mut crew = ground.crew(&target, Seating::Shared)?;
     target.settle()?;
     let before = target.anonymous_bytes()?;
     crew.open(connections, GENTLY)?;

@@ -38,8 +38,6 @@ pub(crate) struct WorkerPlan {
     pub(crate) seating: Seating,
     /// The number of this worker's first connection.
     pub(crate) first: usize,
-    /// Bytes of a message's text.
-    pub(crate) payload_bytes: usize,
 }
 
 /// Further lines to a worker. Each is answered by one [`Report`], but for `Progress` in between.
@@ -47,8 +45,9 @@ pub(crate) struct WorkerPlan {
 pub(crate) enum Command {
     /// Open so many connections more, at most `at_once` of them on their way at any time.
     Open { count: usize, at_once: usize },
-    /// Start publishing. Answered at once. A share of the connections stops reading until `End`.
-    Begin { traffic: Traffic, stalled_percent: f64 },
+    /// Start publishing messages of so many bytes of text; a share of the connections stops reading until `End`. While
+    /// traffic flows already, this changes it and starts counting over. Answered at once.
+    Begin { traffic: Traffic, payload_bytes: usize, stalled_percent: f64 },
     /// Stop publishing, wait for what is under way, report. A worker without the publisher is told how many messages
     /// there were.
     End { published: Option<u32> },

@@ -128,10 +128,15 @@ impl Target {
         Ok(())
     }
 
-    fn sends(&self) -> Option<u64> {
+    /// A counter of the metrics page; `None` where there is no such page or counter.
+    pub(crate) fn counter(&self, name: &str) -> Option<u64> {
         let address = Address::parse(&format!("http://{}/metrics", self.address)).ok()?;
         let page = http::get(&address).ok().filter(|response| response.status == 200)?.text();
-        sum_of(&page, "tidings_sends_total")
+        sum_of(&page, name)
+    }
+
+    fn sends(&self) -> Option<u64> {
+        self.counter("tidings_sends_total")
     }
 }
 

@@ -19,6 +19,11 @@ const TRIAL: Duration = Duration::from_millis(700);
 /// A trial's p99 must stay below this, so that the run itself stays below 100 ms.
 const TRIAL_P99_US: f64 = 80_000.0;
 const WINDOW_MAX: u32 = 1 << 16;
+/// Messages that fill the buffers of who does not read, and how long that may take.
+const FILL_BYTES: usize = 16 * 1024;
+const FILL_WINDOW: u32 = 8;
+const FILL_STEP: Duration = Duration::from_millis(200);
+const FILL_STEPS: usize = 30;
 /// What `fanout` aims at when no rate is given: a server that is neither idle nor overrun.
 const DELIVERIES_PER_SECOND: f64 = 100_000.0;
 
@@ -37,14 +42,15 @@ pub(crate) fn fanout(args: &Fanout) -> io::Result<bool> {
     let mut windows: Vec<(Server, u32)> = Vec::new();
     Ground::contest(&args.common, scenario, &servers, |ground, server| {
         let mut run = Run::prepare(ground, server, Seating::Shared, members, args.bytes)?;
-        if server == Server::TidingsWithStalled {
-            run.stalled_percent = args.stalled.unwrap_or(0.0);
+        if let Some(percent) = args.stalled {
+            run.stalled_percent = if server == Server::TidingsWithStalled { percent } else { 0.0 };
+            run.fills_first = true;
         }
         if !args.flood {
             return run.measure(ground, steady);
         }
         let known = windows.iter().find(|(other, _)| *other == server).map(|(_, window)| *window);
-        let messages = known.map_or_else(|| widest_window(&mut run.crew), Ok)?;
+        let messages = known.map_or_else(|| widest_window(&mut run.crew, args.bytes), Ok)?;
         windows.push((server, messages));
         run.measure(ground, Traffic::Window { messages })
     })
@@ -85,7 +91,10 @@ struct Run {
     server: Server,
     target: Target,
     crew: Crew,
+    payload_bytes: usize,
     stalled_percent: f64,
+    /// Whether members who do not read are to be behind before measuring begins.
+    fills_first: bool,
     outcome: Outcome,
 }
 
@@ -98,26 +107,29 @@ impl Run {
         payload_bytes: usize,
     ) -> io::Result<Self> {
         let target = ground.target(server, seating, payload_bytes, connections)?;
-        let mut crew = ground.crew(&target, seating, payload_bytes)?;
+        let mut crew = ground.crew(&target, seating)?;
         let opened = crew.open(connections, GENTLY)?;
         target.settle()?;
         let mut outcome = Outcome::new(server.name());
         outcome.broken = opened.failed;
         outcome.set(&figure::CONNECTIONS, opened.open as f64);
-        Ok(Self { server, target, crew, stalled_percent: 0.0, outcome })
+        Ok(Self { server, target, crew, payload_bytes, stalled_percent: 0.0, fills_first: false, outcome })
     }
 
     fn measure(&mut self, ground: &mut Ground<'_>, traffic: Traffic) -> io::Result<Outcome> {
         // Nobody is measured on its first message.
-        self.crew.begin(traffic, 0.0)?;
+        self.crew.begin(traffic, self.payload_bytes, 0.0)?;
         self.crew.watch(WARM_UP, false)?;
         let warm_up = self.crew.end()?;
         self.note_faults(&warm_up);
         ground.look(self.server, &mut self.crew)?;
+        if self.fills_first {
+            self.fill()?;
+        }
 
         let workers_before = self.crew.cpu()?;
         let before = self.target.work_with_counters(true)?;
-        self.crew.begin(traffic, self.stalled_percent)?;
+        self.crew.begin(traffic, self.payload_bytes, self.stalled_percent)?;
         self.crew.watch(ground.common.duration(), true)?;
         let measured = self.crew.end()?;
         let after = self.target.work_with_counters(false)?;
@@ -153,6 +165,26 @@ impl Run {
         Ok(outcome.clone())
     }
 
+    /// Publishes large messages until the server has noticed those who do not read: the kernel takes some megabytes for
+    /// each of them first. Who is compared with that gets as many bytes, and reads them.
+    fn fill(&mut self) -> io::Result<()> {
+        let stalled =
+            (self.outcome.get(&figure::CONNECTIONS).unwrap_or(0.0) * self.stalled_percent / 100.0) as u64;
+        self.crew.begin(Traffic::Window { messages: FILL_WINDOW }, FILL_BYTES, self.stalled_percent)?;
+        let mut fallen = 0;
+        for _ in 0..FILL_STEPS {
+            self.crew.watch(FILL_STEP, false)?;
+            fallen = self.target.counter("tidings_slow_consumers_fell_behind_total").unwrap_or(0);
+            if stalled > 0 && fallen + 1 >= stalled {
+                break;
+            }
+        }
+        self.outcome.set(&figure::FELL_BEHIND, fallen as f64);
+        // Who does read has everything before measuring begins.
+        self.crew.begin(Traffic::Listen, FILL_BYTES, self.stalled_percent)?;
+        self.crew.watch(WARM_UP, false)
+    }
+
     fn note_faults(&mut self, measured: &Measured) {
         self.outcome.faults = self.outcome.faults.plus(measured.faults);
         self.outcome.broken += measured.broken;
@@ -160,11 +192,11 @@ impl Run {
 }
 
 /// The window with the most deliveries per second whose p99 stays low. Windows double until they do not pay.
-fn widest_window(crew: &mut Crew) -> io::Result<u32> {
+fn widest_window(crew: &mut Crew, payload_bytes: usize) -> io::Result<u32> {
     let (mut best, mut best_rate, mut worse) = (1, 0.0, 0);
     let mut messages = 1;
     while messages <= WINDOW_MAX && worse < 2 {
-        crew.begin(Traffic::Window { messages }, 0.0)?;
+        crew.begin(Traffic::Window { messages }, payload_bytes, 0.0)?;
         crew.watch(TRIAL, false)?;
         let measured = crew.end()?;
         let rate = measured.received as f64 / measured.took.as_secs_f64();

@@ -48,6 +48,7 @@ struct Worker {
     /// Messages published by each connection since it opened.
     published: Vec<u32>,
     published_before: u32,
+    payload_bytes: usize,
     counts: Ended,
     began_ns: u64,
     last_received_ns: u64,
@@ -111,6 +112,7 @@ impl Worker {
             ending: None,
             published: Vec::new(),
             published_before: 0,
+            payload_bytes: 0,
             counts: Ended::default(),
             began_ns: 0,
             last_received_ns: 0,
@@ -163,7 +165,8 @@ impl Worker {
                 let began_ns = now_ns();
                 self.opening = Some(Opening { left: count, at_once, under_way: 0, failed: 0, began_ns });
             }
-            Command::Begin { traffic, stalled_percent } => {
+            Command::Begin { traffic, payload_bytes, stalled_percent } => {
+                self.payload_bytes = payload_bytes;
                 self.begin(traffic, stalled_percent);
                 report(&Report::Begun)?;
             }

@@ -71,7 +71,6 @@ impl Worker {
                 self.take_other(index, frame)?;
                 continue;
             };
-            received += 1;
             if self.message.is_empty() {
                 self.message = frame.whole.to_vec();
             }
@@ -88,6 +87,11 @@ impl Worker {
             if self.plan.seating != Seating::Echo {
                 self.check_id(index, frame.payload);
             }
+            // What was published before the counting began, to members who do not read, may come much later.
+            if stamp.at_ns < self.began_ns {
+                continue;
+            }
+            received += 1;
             // Neither always the same connections nor always the same place in a burst.
             if timed && (index + stamp.sequence as usize) & (self.record_every - 1) == 0 {
                 self.latency.record(now.saturating_sub(stamp.at_ns));
