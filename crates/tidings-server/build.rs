@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 fn main() -> std::io::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web");
+    // Asked when it runs, not when it is compiled: two checkouts may share a target folder.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo names the crate's folder");
+    let folder = Path::new(&here).join("../../web");
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut table = String::from("&[");
     for path in files(&folder)? {

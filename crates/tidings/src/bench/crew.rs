@@ -106,6 +106,9 @@ impl Crew {
             sum.took.add(&took);
             sum.all_took = sum.all_took.max(Duration::from_nanos(all_took_ns));
         }
+        if sum.open == 0 {
+            return Err(io::Error::other("the server took none of the connections; is it running there?"));
+        }
         Ok(sum)
     }
 

@@ -1,0 +1,77 @@
+//! `tidings bench` as somebody uses it who only wants to know whether it works: small, short, each scenario once, next
+//! to its bare loop. What it measures is not looked at, only that it measures and that nothing got lost.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Runs a scenario and returns its results, one per line of JSON.
+fn bench(arguments: &str) -> Vec<Value> {
+    let output = Command::new(env!("CARGO_BIN_EXE_tidings"))
+        .arg("bench")
+        .args(arguments.split(' '))
+        .args(["--json", "--rounds", "1", "--no-pin"])
+        .output()
+        .expect("the binary starts");
+    let (told, talk) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{arguments}: {}\n{told}\n{talk}", output.status);
+    told.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+}
+
+/// The result of one server.
+fn result<'a>(results: &'a [Value], server: &str) -> &'a Value {
+    let found = results.iter().find(|result| result["server"] == server && result["round"] == "median");
+    found.unwrap_or_else(|| panic!("{server} was measured: {results:?}"))
+}
+
+fn assert_measured(arguments: &str, figures: &[&str]) {
+    let results = bench(&format!("{arguments} --floor"));
+    for server in ["tidings", "floor"] {
+        let result = result(&results, server);
+        for figure in figures {
+            assert!(result[*figure].as_f64().is_some_and(|value| value > 0.0), "{server} {figure}: {result}");
+        }
+        for fault in ["lost", "duplicated", "out_of_order", "broken_connections"] {
+            assert_eq!(result[fault], 0, "{server} {fault}: {result}");
+        }
+    }
+    assert!(results.iter().any(|result| result["ratio_of"] == "tidings" && result["to"] == "floor"));
+}
+
+const TRAFFIC: &[&str] =
+    &["deliveries_per_second", "latency_p99_us", "server_cpu_per_delivery_us", "worker_busy"];
+
+#[test]
+fn fan_out_is_measured_next_to_its_floor() {
+    assert_measured("fanout --members 50 --burst 4 --rate 50 --seconds 0.5", TRAFFIC);
+}
+
+#[test]
+fn rooms_are_measured_next_to_their_floor() {
+    assert_measured("rooms --connections 40 --size 10 --rate 200 --seconds 0.5", TRAFFIC);
+}
+
+#[test]
+fn echo_is_measured_next_to_its_floor() {
+    assert_measured("echo --connections 5 --seconds 0.5", TRAFFIC);
+}
+
+#[test]
+fn idle_connections_are_measured_next_to_their_floor() {
+    assert_measured("idle --connections 200 --rooms own", &["connections", "server_cpu_per_connect_us"]);
+}
+
+#[test]
+fn a_storm_is_measured_next_to_its_floor() {
+    assert_measured("storm --connections 200", &["connect_all_ms", "served_after_mass_leave_ms"]);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_said_with_code_69() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let output = Command::new(env!("CARGO_BIN_EXE_tidings"))
+        .args(["bench", "echo", "--quick", "--url", &format!("http://127.0.0.1:{port}")])
+        .output()
+        .expect("the binary starts");
+    assert_eq!(output.status.code(), Some(69), "{}", String::from_utf8_lossy(&output.stderr));
+}
