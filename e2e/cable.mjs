@@ -1,6 +1,6 @@
 // A cable between client and server that can be cut: a TCP forwarder. Owns both ends of every connection through it. `cut`
-// lets nothing pass and tells nobody, as a dead network does; `deafen` loses only what the server says; `tear` resets; `mend`
-// lets new connections through.
+// lets nothing pass and tells nobody, as a dead network does; `deafen` loses only what the server says; `tear` ends every
+// connection in the middle of whatever it said; `mend` lets new connections through.
 
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
@@ -36,17 +36,18 @@ export class Cable {
 
   tear() {
     this.cut();
-    this.#reset_all();
+    this.#end_all();
   }
 
   /** What was in flight when it was cut stays lost: those connections are gone. */
   mend() {
-    this.#reset_all();
+    this.#end_all();
     this.#up = this.#down = true;
   }
 
-  #reset_all() {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+  // Not `resetAndDestroy`: on a socket that is being shut down it fails, and Node.js then spins for ever when it exits.
+  #end_all() {
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   #join(near, port) {

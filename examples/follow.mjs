@@ -22,8 +22,10 @@ function follow() {
     if (frame.type === "gap") console.log(`(messages between ${frame.after} and ${frame.before} may be lost: ${frame.reason})`);
     if (frame.type === "error") console.error(frame.message);
   };
-  socket.onerror = () => {}; // What matters follows as a close.
-  socket.onclose = () => {
+  // Node.js 20 tells a failed attempt by `error` alone, others by `error` and `close`: come back once, whichever it is.
+  socket.onerror = socket.onclose = () => {
+    socket.onerror = socket.onclose = null;
+    socket.close();
     setTimeout(follow, delay_ms * (0.5 + Math.random() / 2));
     delay_ms = Math.min(delay_ms * 2, 30_000);
   };
