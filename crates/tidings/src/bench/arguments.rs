@@ -83,7 +83,7 @@ pub(crate) struct Fanout {
     /// Messages published back to back.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) burst: u32,
-    /// Bursts per second. When left out: as many as make about 100,000 deliveries a second.
+    /// Bursts per second. When left out: as many as make about 50,000 deliveries a second.
     #[arg(long, value_parser = positive)]
     pub(crate) rate: Option<f64>,
     /// As fast as it goes with a p99 under 100 ms.

@@ -25,7 +25,7 @@ const FILL_WINDOW: u32 = 8;
 const FILL_STEP: Duration = Duration::from_millis(200);
 const FILL_STEPS: usize = 30;
 /// What `fanout` aims at when no rate is given: a server that is neither idle nor overrun.
-const DELIVERIES_PER_SECOND: f64 = 100_000.0;
+const DELIVERIES_PER_SECOND: f64 = 50_000.0;
 
 /// Runs `fanout`.
 pub(crate) fn fanout(args: &Fanout) -> io::Result<bool> {
