@@ -1,7 +1,7 @@
 // Two people in two tabs of Chromium: what they see when the network, or one of them, goes away and comes back.
 
 import assert from "node:assert/strict";
-import { before, test } from "node:test";
+import { after, before, test } from "node:test";
 
 import { start_chromium, Tab } from "./browser.mjs";
 import { Cable } from "./cable.mjs";
@@ -9,6 +9,7 @@ import { Server } from "./server.mjs";
 
 let browser;
 before(async () => (browser = await start_chromium()));
+after(() => browser?.close());
 
 const numbered = (word, count) => Array.from({ length: count }, (_, index) => `${word} ${index + 1}`);
 const texts = async (tab) => (await tab.messages()).map(({ text }) => text);
@@ -218,6 +219,3 @@ test("the page can be used by keyboard and by screen reader, and asks no other h
   await ana.page.keyboard.press("Enter");
   await ana.page.getByRole("log").getByText("typed without a mouse").waitFor();
 });
-
-// The last test, not an `after` hook: Node.js 18 runs those of a file only once nothing is left to wait for.
-test("the browser ends", () => browser.close());

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { before, test } from "node:test";
+import { after, before, test } from "node:test";
 
 import { start_chromium, Tab } from "./browser.mjs";
 import { screenshots } from "./places.mjs";
@@ -11,6 +11,7 @@ import { Server } from "./server.mjs";
 
 let browser;
 before(async () => (browser = await start_chromium()));
+after(() => browser?.close());
 
 const LOOK = { viewport: { width: 520, height: 640 }, deviceScaleFactor: 2, locale: "en-GB" };
 
@@ -42,6 +43,3 @@ test("two tabs side by side, one of them just back", async (t) => {
   const picture = await side_by_side([await ana.picture("ana"), await ben.picture("ben")]);
   assert.ok(picture.length > 10_000, "the picture is not empty");
 });
-
-// The last test, not an `after` hook: Node.js 18 runs those of a file only once nothing is left to wait for.
-test("the browser ends", () => browser.close());

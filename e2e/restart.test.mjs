@@ -1,13 +1,14 @@
 // What the page says when the server goes away: killed like a crash, or stopped like a deploy.
 
 import assert from "node:assert/strict";
-import { before, test } from "node:test";
+import { after, before, test } from "node:test";
 
 import { start_chromium, Tab } from "./browser.mjs";
 import { Server } from "./server.mjs";
 
 let browser;
 before(async () => (browser = await start_chromium()));
+after(() => browser?.close());
 
 test("a crash of the server is not hushed up: the page comes back and names what may be lost", async (t) => {
   const server = await Server.start(t);
@@ -39,6 +40,3 @@ test("a server that stops says so, waits for the answer, and ends with 0", async
   await Server.start(t, { port: server.port });
   await ana.is("live");
 });
-
-// The last test, not an `after` hook: Node.js 18 runs those of a file only once nothing is left to wait for.
-test("the browser ends", () => browser.close());

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { before, test } from "node:test";
+import { after, before, test } from "node:test";
 
 import { start_chromium } from "./browser.mjs";
 import { curl } from "./curl.mjs";
@@ -16,6 +16,7 @@ const printed = readFileSync(new URL("textbook/websocket_client.js", import.meta
 
 let browser;
 before(async () => (browser = await start_chromium()));
+after(() => browser?.close());
 
 async function enter(t, server, path) {
   const peer = new Peer(t, new WebSocket(server.websocket_url + path));
@@ -86,6 +87,3 @@ test("the session recovery of the textbook: first user_id, then session_id with 
   const { messages } = await again.receives("restore");
   assert.deepEqual(messages.map(({ text }) => text), ["missed"]);
 });
-
-// The last test, not an `after` hook: Node.js 18 runs those of a file only once nothing is left to wait for.
-test("the browser ends", () => browser.close());
