@@ -76,7 +76,7 @@ let clock, events, connection;
 const socket = () => ScriptedSocket.opened.at(-1);
 const seen = (type) => events.filter((event) => event.type === type);
 const message = (id, text = `text ${id}`) => ({ type: "message", room: "r", id, user_id: "ben", text });
-const restore = (...messages) => ({ type: "restore", room: "r", messages, recovered: true });
+const restore = (...messages) => ({ type: "restore", room: "r", messages, last_message_id: messages.at(-1)?.id ?? 1, recovered: true });
 
 beforeEach(() => {
   clock = new Clock();
@@ -132,6 +132,16 @@ test("what was missed in a room that was empty at first is marked too", () => {
   wait_for_next_attempt();
   socket().welcomes(restore(message(6)));
   assert.deepEqual(seen("message").map(({ recovered }) => recovered), [true]);
+});
+
+test("who stands in an empty room says so when coming back, so that a restart in between is told", () => {
+  socket().welcomes({ ...restore(), last_message_id: 40 });
+  socket().breaks();
+  wait_for_next_attempt();
+  const gap = { type: "gap", room: "r", after: 40, before: 91, reason: "expired" };
+  socket().welcomes({ ...restore(), last_message_id: 90, recovered: false }, gap);
+  assert.deepEqual(socket().sent[0].positions, { r: 40 });
+  assert.deepEqual(seen("gap"), [{ type: "gap", after: 40, before: 91, reason: "expired" }]);
 });
 
 test("what a room forgot before one came is no loss, what it forgot since is", () => {

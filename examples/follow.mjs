@@ -17,7 +17,10 @@ function follow() {
   socket.onmessage = (event) => {
     const frame = JSON.parse(event.data);
     if (frame.type === "session") delay_ms = 1_000;
-    if (frame.type === "restore") frame.messages.forEach(print);
+    if (frame.type === "restore") {
+      frame.messages.forEach(print);
+      position = Math.max(position, frame.last_message_id);
+    }
     if (frame.type === "message") print(frame);
     if (frame.type === "gap") console.log(`(messages between ${frame.after} and ${frame.before} may be lost: ${frame.reason})`);
     if (frame.type === "error") console.error(frame.message);

@@ -128,11 +128,13 @@ export class Connection {
     this.#transmit_all();
   }
 
-  #restore({ room, messages }) {
+  #restore({ room, messages, last_message_id }) {
     if (room !== this.room) return;
     const missed = !this.#arriving;
     this.#arriving = false;
     const fresh = messages.filter((message) => this.#deliver(message, missed));
+    // Also where no message came: who stands in an empty room must not ask from its beginning again.
+    this.#cursor = Math.max(this.#cursor, last_message_id ?? 0);
     if (missed && fresh.length > 0) this.listener({ type: "restored", messages: fresh.length });
   }
 

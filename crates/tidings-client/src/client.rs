@@ -283,8 +283,10 @@ impl Client {
                 self.session = Some(session_id.clone());
                 Event::Connected { session: session_id, node, resumed }
             }
-            ServerFrame::Restore { room, messages, recovered } => {
-                return self.restore(room, messages, recovered);
+            ServerFrame::Restore { room, messages, last_message_id, recovered } => {
+                self.restore(&room, messages, recovered);
+                self.positions.advance(&room, last_message_id.unwrap_or(0));
+                return;
             }
             ServerFrame::Message(message) => return self.deliver(None, message, false),
             ServerFrame::Joined { room, last_message_id } => {
@@ -313,19 +315,19 @@ impl Client {
         self.events.push_back(event);
     }
 
-    fn restore(&mut self, room: String, messages: Vec<WireMessage>, recovered: bool) {
-        let cursor = self.positions.cursor(&room);
+    fn restore(&mut self, room: &str, messages: Vec<WireMessage>, recovered: bool) {
+        let cursor = self.positions.cursor(room);
         // From 0 on, "not everything is there" merely means that the room is older than its history.
         if let (false, Some(after @ 1..)) = (recovered, cursor) {
             self.tell_gap(
-                room.clone(),
+                room.to_owned(),
                 after,
                 messages.first().map(|message| message.id),
                 "expired".to_owned(),
             );
         }
         for message in messages {
-            self.deliver(Some(&room), message, true);
+            self.deliver(Some(room), message, true);
         }
     }
 

@@ -117,6 +117,7 @@ pub(crate) enum ServerFrame {
     Restore {
         room: String,
         messages: Vec<WireMessage>,
+        last_message_id: Option<u64>,
         recovered: bool,
     },
     Joined {

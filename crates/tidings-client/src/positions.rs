@@ -53,6 +53,14 @@ impl Positions {
         }
     }
 
+    /// The server said where the client stands although no message may have come: a room that was
+    /// empty is not "from the beginning" any more.
+    pub(crate) fn advance(&mut self, room: &str, id: u64) {
+        if let Some(place) = self.0.get_mut(room) {
+            place.cursor = place.cursor.max(Some(id));
+        }
+    }
+
     /// Whether the message is new; moves the cursor if so. What comes from a room one is not in, or before a live
     /// room said where it begins, was on its way when that was decided.
     pub(crate) fn accept(&mut self, room: &str, id: u64) -> bool {

@@ -5,6 +5,7 @@
 //! know who is subscribed: it announces each stored message once to the [`Hub`](crate::Hub).
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tidings_protocol::{ErrorCode, Message, MessageId, Payload, RoomName, SessionId, UserId};
 
@@ -26,8 +27,8 @@ pub trait Engine: Send + Sync + 'static {
         done: Completion<Page>,
     );
 
-    /// This node gained its first member of a room. Completes with the room's newest id (zero if
-    /// it has none): every message after that one is announced, until [`Engine::unwatch`].
+    /// This node gained its first member of a room. Completes with the room's newest id (the
+    /// origin if it has none, see [`Page::origin`]): every message after that one is announced, until [`Engine::unwatch`].
     /// Watching again is harmless and answers the same way.
     fn watch(&self, now: Timestamp, room: &RoomName, done: Completion<MessageId>);
 
@@ -66,6 +67,14 @@ impl Timestamp {
     /// In milliseconds since 1970.
     pub const fn as_ms(self) -> u64 {
         self.0 / 1_000
+    }
+}
+
+/// A clock set before 1970 counts as 1970; ids stay in order whatever the clock does.
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX))
     }
 }
 
@@ -116,8 +125,11 @@ pub enum Position {
 pub struct Page {
     /// In the order of their ids; each one's `prev` is the id of the one before it.
     pub messages: Vec<Arc<Message>>,
-    /// The room's newest id when the page was read; zero if the engine knows of none.
+    /// The room's newest id when the page was read; the origin if the engine knows of none.
     pub head: MessageId,
+    /// Where the engine's knowledge begins: the `prev` of a room's first message. Whoever stands
+    /// here has missed nothing since; whoever stands before it may have.
+    pub origin: MessageId,
 }
 
 /// A room in the answer to [`Engine::rooms`].

@@ -22,9 +22,10 @@ pub struct Gap {
 }
 
 /// Judges whether `page`, read from `cursor` on, continues where the cursor stands. `None` is the
-/// proof that it does.
+/// proof that it does. Position zero asks for all there is, so it stands for the origin.
 pub fn gap(cursor: MessageId, page: &Page, now: Timestamp) -> Option<Gap> {
     let told = |before, reason| Some(Gap { after: cursor, before, reason });
+    let cursor = if cursor == MessageId::ZERO { page.origin } else { cursor };
     match page.messages.first() {
         Some(first) if first.prev == cursor => None,
         Some(first) if first.prev > cursor => told(first.id, GapReason::Expired),
@@ -72,7 +73,11 @@ mod tests {
     }
 
     fn judge(cursor: u64, ids: &[u64], head: u64) -> Option<(u64, u64, GapReason)> {
-        let page = Page { messages: log(ids), head: MessageId(head) };
+        judge_since(0, cursor, ids, head)
+    }
+
+    fn judge_since(origin: u64, cursor: u64, ids: &[u64], head: u64) -> Option<(u64, u64, GapReason)> {
+        let page = Page { messages: log(ids), head: MessageId(head), origin: MessageId(origin) };
         gap(MessageId(cursor), &page, Timestamp(1_000)).map(|gap| (gap.after.0, gap.before.0, gap.reason))
     }
 
@@ -100,6 +105,20 @@ mod tests {
     fn a_log_that_is_gone_may_have_lost_messages_until_now() {
         assert_eq!(judge(12, &[], 0), Some((12, 1_001, GapReason::Expired)));
         assert_eq!(judge(5_000, &[], 0), Some((5_000, 5_001, GapReason::Expired)));
+    }
+
+    #[test]
+    fn a_position_from_before_the_origin_may_have_missed_what_was_lost_with_it() {
+        assert_eq!(judge_since(50, 40, &[], 50), Some((40, 51, GapReason::Expired)));
+        assert_eq!(judge_since(50, 40, &[50, 60], 60), Some((40, 60, GapReason::Expired)));
+        assert_eq!(judge_since(50, 50, &[50, 60], 60), None);
+    }
+
+    #[test]
+    fn who_asks_for_all_there_is_has_it_when_the_log_reaches_to_the_origin() {
+        assert_eq!(judge_since(50, 0, &[], 50), None);
+        assert_eq!(judge_since(50, 0, &[50, 60], 60), None);
+        assert_eq!(judge_since(50, 0, &[60, 70], 70), Some((0, 70, GapReason::Expired)));
     }
 
     #[test]

@@ -65,7 +65,12 @@ impl Fixture {
         let options = RoomOptions { slow_consumer: policy, ..RoomOptions::from_limits(&limits) };
         let rules = Arc::new(RoomRules::new(Vec::new(), options));
         let hub = Arc::new(Hub::new());
-        let engine = Arc::new(MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits)));
+        let engine = Arc::new(MemoryEngine::new(
+            Arc::clone(&hub),
+            Arc::clone(&rules),
+            Arc::clone(&limits),
+            Timestamp(0),
+        ));
         let mailbox = Arc::new(Mailbox::new(1_000, || {}));
         hub.connect(vec![Arc::clone(&mailbox) as Arc<dyn Inbox>]);
         let room = RoomName::new("chat", &limits).unwrap();

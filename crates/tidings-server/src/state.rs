@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use tidings_core::Engine;
 use tidings_core::engine::Timestamp;
@@ -73,8 +73,7 @@ impl State {
 
     /// The control plane owns its clock; the engine is told the time.
     pub(crate) fn now(&self) -> Timestamp {
-        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
+        SystemTime::now().into()
     }
 }
 

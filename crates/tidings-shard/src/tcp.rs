@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, Socket, Type};
-use tidings_core::{Now, SlotKey, Timestamp};
+use tidings_core::{Now, SlotKey};
 use tidings_protocol::Limits;
 
 use crate::io::{Io, Ready};
@@ -111,10 +111,7 @@ impl Io for Tcp {
 
     fn now(&self) -> Now {
         let monotonic_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        // A clock set before 1970 counts as 1970; ids stay in order whatever the clock does.
-        let since_1970 = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        let wall = Timestamp(u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX));
-        Now { monotonic_ms, wall }
+        Now { monotonic_ms, wall: SystemTime::now().into() }
     }
 
     fn accept(&mut self) -> io::Result<Option<TcpStream>> {

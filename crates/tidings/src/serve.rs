@@ -63,8 +63,8 @@ impl Node {
         let limits = Arc::new(settings.limits.clone());
         let rules = Arc::new(settings.rules.clone());
         let hub = Arc::new(Hub::new());
-        let engine: Arc<dyn Engine> =
-            Arc::new(MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits)));
+        let engine = MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits), now());
+        let engine: Arc<dyn Engine> = Arc::new(engine);
         let setup = Setup {
             node: settings.node.as_str().into(),
             limits: Arc::clone(&limits),
@@ -156,6 +156,5 @@ fn announce(addresses: &[std::net::SocketAddr]) {
 }
 
 fn now() -> Timestamp {
-    let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
+    std::time::SystemTime::now().into()
 }

@@ -97,6 +97,18 @@ pub fn a_forgotten_room_does_not_pass_for_a_new_one(make: &Make) {
 }
 
 #[expect(missing_docs, reason = "the name says it")]
+pub fn who_enters_a_forgotten_room_stands_behind_its_earlier_life(make: &Make) {
+    let h = forgetful(make, 100);
+    let last = h.say("r", "missed by a client that was there before it");
+    h.advance_ms(KEPT_MS + REMEMBERED_MS);
+    h.tick();
+    let told = h.enter("r");
+    assert!(told >= last, "{told} tells who comes back from before {last} that it missed something");
+    h.say("r", "y");
+    assert_eq!(h.announced.wait_for(1)[0].prev, told, "the log continues where its member stands");
+}
+
+#[expect(missing_docs, reason = "the name says it")]
 pub fn all_history_fits_its_limit_oldest_out_first(make: &Make) {
     let limits = Limits { history_bytes_max: 100, ..Limits::default() };
     let h = make(default_rules(), limits);

@@ -46,6 +46,7 @@ pub struct MemoryEngine {
     repeats: Repeats,
     totals: Totals,
     hasher: RandomState,
+    origin: MessageId,
 }
 
 /// A stripe and what others may know about it without its lock.
@@ -56,9 +57,12 @@ struct Shelf {
 }
 
 impl MemoryEngine {
-    /// An engine without rooms.
-    pub fn new(hub: Arc<Hub>, rules: Arc<RoomRules>, limits: Arc<Limits>) -> Self {
-        let shelf = || Shelf { stripe: Mutex::default(), oldest: AtomicU64::new(u64::MAX) };
+    /// An engine without rooms, which knows of nothing before `started`: a position from before
+    /// may have missed what was lost with an earlier process.
+    pub fn new(hub: Arc<Hub>, rules: Arc<RoomRules>, limits: Arc<Limits>, started: Timestamp) -> Self {
+        // A clock beyond all ids leaves none to give, as in `next_id`.
+        let origin = MessageId(started.0.min(MessageId::LIMIT - 1));
+        let shelf = || Shelf { stripe: Mutex::new(Stripe::new(origin)), oldest: AtomicU64::new(u64::MAX) };
         Self {
             repeats: Repeats::new(&limits),
             shelves: (0..STRIPES).map(|_| shelf()).collect(),
@@ -67,6 +71,7 @@ impl MemoryEngine {
             hub,
             rules,
             limits,
+            origin,
         }
     }
 
@@ -160,14 +165,17 @@ impl MemoryEngine {
 
     fn read(&self, now: Timestamp, room: &RoomName, from: Position, messages_max: usize) -> Page {
         let mut stripe = lock(&self.shelves[self.place(room)].stripe);
-        let Some(log) = stripe.log(room) else { return Page::default() };
+        let floor = stripe.floor();
+        let Some(log) = stripe.log(room) else {
+            return Page { messages: Vec::new(), head: floor, origin: self.origin };
+        };
         let trimmed = log.expire(self.rules.of(room), now);
         self.totals.subtract(trimmed);
         let messages = match from {
             Position::Head => Vec::new(),
             Position::After(id) => log.after(id, messages_max),
         };
-        Page { messages, head: log.head() }
+        Page { messages, head: log.head(), origin: self.origin }
     }
 
     fn list(&self, now: Timestamp, after: Option<&RoomName>, rooms_max: usize) -> Vec<RoomSummary> {
@@ -238,9 +246,16 @@ impl Engine for MemoryEngine {
         done.complete(Ok(self.read(now, room, from, messages_max)));
     }
 
-    /// The hub knows already; what is left is to say where the log ends.
+    /// The hub knows already; what is left is to say where the log ends. A room that may be a
+    /// forgotten one gets a record, so that all its members are told the same end.
     fn watch(&self, _now: Timestamp, room: &RoomName, done: Completion<MessageId>) {
-        let head = lock(&self.shelves[self.place(room)].stripe).head(room);
+        let mut stripe = lock(&self.shelves[self.place(room)].stripe);
+        let doubtful = stripe.has_forgotten() && !stripe.knows(room);
+        if doubtful && self.totals.reserve_room(self.limits.rooms_max) {
+            stripe.add(room, false);
+        }
+        let head = stripe.head(room);
+        drop(stripe);
         done.complete(Ok(head));
     }
 

@@ -17,7 +17,6 @@ use crate::{Hub, RoomOptions, RoomRules};
 /// Entries of the order of age that may be stale before it is made anew.
 const STALE_ENTRIES_MAX: usize = 64;
 
-#[derive(Default)]
 pub(crate) struct Stripe {
     logs: HashMap<RoomName, Log>,
     /// Every room of `logs` once; the first is looked at next.
@@ -25,11 +24,23 @@ pub(crate) struct Stripe {
     /// For every room with messages an id that its oldest message does not precede. An entry is
     /// corrected when it comes to the top, so that publishing need not touch the order.
     by_age: BinaryHeap<Reverse<(MessageId, RoomName)>>,
-    /// The newest id of all rooms that were forgotten.
+    /// The newest id of all rooms that were forgotten; the origin while none was.
     floor: MessageId,
+    /// Where the engine's knowledge begins.
+    origin: MessageId,
 }
 
 impl Stripe {
+    pub(crate) fn new(origin: MessageId) -> Self {
+        Self {
+            logs: HashMap::new(),
+            turns: VecDeque::new(),
+            by_age: BinaryHeap::new(),
+            floor: origin,
+            origin,
+        }
+    }
+
     pub(crate) fn rooms(&self) -> usize {
         self.logs.len()
     }
@@ -46,17 +57,28 @@ impl Stripe {
         self.logs.iter_mut()
     }
 
-    /// The room's newest id; zero if it is not known.
+    /// The room's newest id; the origin if it is not known.
     pub(crate) fn head(&self, room: &RoomName) -> MessageId {
-        self.logs.get(room).map_or(MessageId::ZERO, Log::head)
+        self.logs.get(room).map_or(self.origin, Log::head)
+    }
+
+    /// Whether an unknown room may be one that was forgotten, so that the origin says nothing
+    /// about it.
+    pub(crate) fn has_forgotten(&self) -> bool {
+        self.floor > self.origin
+    }
+
+    /// An id that no forgotten room has gone beyond.
+    pub(crate) const fn floor(&self) -> MessageId {
+        self.floor
     }
 
     /// Begins a room's log.
     pub(crate) fn add(&mut self, room: &RoomName, has_members: bool) {
-        // Members were told that the log begins at zero, and a room with members is not forgotten:
-        // they have seen all there was. A client that comes back with position zero may have
-        // missed an earlier life of the room; a first message with a predecessor tells it so.
-        let head = if has_members { MessageId::ZERO } else { self.floor };
+        // Members were told that the log begins at the origin, and a room with members is not
+        // forgotten: they have seen all there was. A client that comes back may have missed an
+        // earlier life of the room; a first message with a later predecessor tells it so.
+        let head = if has_members { self.origin } else { self.floor };
         self.logs.insert(room.clone(), Log::new(head));
         self.turns.push_back(room.clone());
     }
@@ -65,7 +87,7 @@ impl Stripe {
     /// a clock far in the future.
     pub(crate) fn next_id(&self, room: &RoomName, now: Timestamp) -> Option<(MessageId, MessageId)> {
         let prev = self.head(room);
-        let least = if prev == MessageId::ZERO { self.floor.0 + 1 } else { prev.0 + 1 };
+        let least = if prev == self.origin { self.floor.0 + 1 } else { prev.0 + 1 };
         let id = least.max(now.0);
         (id < MessageId::LIMIT).then_some((MessageId(id), prev))
     }

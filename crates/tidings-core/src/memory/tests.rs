@@ -12,7 +12,7 @@ use crate::{Hub, RoomOptions, RoomRules, Timestamp};
 
 fn make(rules: RoomRules, limits: Limits) -> Harness {
     let hub = Arc::new(Hub::new());
-    let engine = MemoryEngine::new(Arc::clone(&hub), Arc::new(rules), Arc::new(limits));
+    let engine = MemoryEngine::new(Arc::clone(&hub), Arc::new(rules), Arc::new(limits), Timestamp(0));
     Harness::new(Arc::new(engine), hub)
 }
 

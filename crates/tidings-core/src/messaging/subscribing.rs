@@ -231,7 +231,9 @@ impl<E: Default> Messaging<E> {
             Answer::Restore => {
                 self.wiring.counters.add(Counter::MessageDelivered, messages.len() as u64);
                 let recovered = recovered.unwrap_or(true);
-                outlet.answer(client, &ServerFrame::Restore { room, messages, recovered });
+                let last_message_id = messages.last().map_or(cursor, |last| last.id);
+                let frame = ServerFrame::Restore { room, messages, last_message_id, recovered };
+                outlet.answer(client, &frame);
             }
         }
     }

@@ -86,6 +86,7 @@ pub struct Session {
 pub struct Restore {
     pub room: String,
     pub messages: Vec<MessageBody>,
+    pub last_message_id: u64,
     pub recovered: bool,
 }
 

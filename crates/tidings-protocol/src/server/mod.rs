@@ -42,6 +42,8 @@ pub enum ServerFrame<'a> {
         room: &'a RoomName,
         /// In the order of their ids.
         messages: &'a [Arc<Message>],
+        /// Where the client stands after them: its position when it comes back.
+        last_message_id: MessageId,
         /// Whether nothing is missing.
         recovered: bool,
     },
@@ -151,9 +153,9 @@ impl ServerFrame<'_> {
                 w.strings("rooms", rooms.iter().map(RoomName::as_str)).boolean("resumed", resumed);
                 w.number("ping_interval_ms", ping_interval_ms).string("node", node).end();
             }
-            Self::Restore { room, messages, recovered } => {
-                w.begin("restore").string("room", room.as_str());
-                w.messages(messages).boolean("recovered", recovered).end();
+            Self::Restore { room, messages, last_message_id, recovered } => {
+                w.begin("restore").string("room", room.as_str()).messages(messages);
+                w.number("last_message_id", last_message_id.0).boolean("recovered", recovered).end();
             }
             Self::Joined { room, last_message_id, recovered, reference } => {
                 w.begin("joined").string("room", room.as_str()).number("last_message_id", last_message_id.0);

@@ -116,10 +116,17 @@ fn stretches_of_a_log_are_lists_of_message_frames() {
     let one = r#"{"type":"message","room":"r","id":12,"user_id":"ana","text":"a"}"#;
     let two = one.replace("\"a\"}", "\"b\"}");
     let r = room("r");
-    let restore = ServerFrame::Restore { room: &r, messages: &messages, recovered: true };
+    let restore = ServerFrame::Restore {
+        room: &r,
+        messages: &messages,
+        last_message_id: MessageId(9),
+        recovered: true,
+    };
     let received = wire(
         restore,
-        &format!(r#"{{"type":"restore","room":"r","messages":[{one},{two}],"recovered":true}}"#),
+        &format!(
+            r#"{{"type":"restore","room":"r","messages":[{one},{two}],"last_message_id":9,"recovered":true}}"#
+        ),
     );
     assert!(
         matches!(received, Received::Restore(restore) if restore.messages.len() == 2 && restore.recovered)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tidings_core::memory::MemoryEngine;
 use tidings_core::telemetry::Counters;
-use tidings_core::{Engine, Hub, RoomOptions, RoomRules};
+use tidings_core::{Engine, Hub, RoomOptions, RoomRules, Timestamp};
 use tidings_protocol::Limits;
 use tidings_server::{Server, Setup, Shards, Upgraded, Visitor};
 use tokio::net::TcpListener;
@@ -36,7 +36,8 @@ impl Node {
     pub(crate) fn with_limits(limits: Limits) -> Self {
         let limits = Arc::new(limits);
         let rules = Arc::new(RoomRules::new(Vec::new(), RoomOptions::from_limits(&limits)));
-        let engine = Arc::new(MemoryEngine::new(Arc::new(Hub::new()), rules, Arc::clone(&limits)));
+        let engine =
+            Arc::new(MemoryEngine::new(Arc::new(Hub::new()), rules, Arc::clone(&limits), Timestamp(0)));
         Self::with_engine(limits, engine)
     }
 

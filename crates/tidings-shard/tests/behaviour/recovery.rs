@@ -1,5 +1,6 @@
 //! Coming back: by cursor after a lost connection, and after not reading for a while.
 
+use tidings_core::Timestamp;
 use tidings_core::telemetry::Counter;
 use tidings_protocol::GapReason;
 use tidings_protocol::server::Received;
@@ -85,6 +86,23 @@ fn a_position_from_the_future_is_told_as_rolled_back() {
     assert!(matches!(&seen[2], Received::Gap(gap) if gap.reason == GapReason::RolledBack), "{seen:?}");
     world.say(ana, "two");
     assert_eq!(world.texts(ben), ["two"]);
+}
+
+#[test]
+fn who_waited_in_an_empty_room_is_told_what_a_restart_may_have_lost() {
+    let node = |started| Setup { started: Timestamp(started), ..Setup::default() }.build();
+    let restored = |world: &mut World, position: u64| {
+        let client = world.connect(&format!("/ws/chat?last_message_id={position}"));
+        let seen = world.frames(client);
+        let Received::Restore(restore) = &seen[1] else { panic!("{seen:?}") };
+        let told = matches!(seen.get(2), Some(Received::Gap(gap)) if gap.after == position);
+        (restore.last_message_id, restore.recovered, told)
+    };
+    let mut before = node(1_000);
+    assert_eq!(restored(&mut before, 0), (1_000, true, false), "all there is, which is nothing");
+    assert_eq!(restored(&mut before, 1_000), (1_000, true, false), "nothing was lost meanwhile");
+    let mut after = node(2_000);
+    assert_eq!(restored(&mut after, 1_000), (2_000, false, true));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use tidings_core::memory::MemoryEngine;
 use tidings_core::options::Pattern;
 use tidings_core::telemetry::{Counter, Counters};
 use tidings_core::{
-    Completion, Engine, EngineError, Hub, Inbox, Mailbox, Page, Position, RoomOptions, RoomRules,
+    Completion, Engine, EngineError, Hub, Inbox, Mailbox, Page, Position, RoomOptions, RoomRules, Timestamp,
 };
 use tidings_protocol::server::{MessageBody, Received};
 use tidings_protocol::{Limits, MessageId, Payload, RoomName, SessionId};
@@ -32,6 +32,8 @@ pub(crate) struct Setup {
     pub(crate) compression: bool,
     pub(crate) chopped_percent: usize,
     pub(crate) seed: u64,
+    /// When the engine began: where its knowledge of rooms does.
+    pub(crate) started: Timestamp,
     /// Puts something around the engine.
     pub(crate) engine: Wrap,
 }
@@ -45,6 +47,7 @@ impl Default for Setup {
             compression: true,
             chopped_percent: 0,
             seed: 1,
+            started: Timestamp(0),
             engine: Box::new(|engine| engine),
         }
     }
@@ -102,7 +105,8 @@ impl Setup {
         let limits = Arc::new(self.limits);
         let rules = Arc::new(RoomRules::new(self.rules, RoomOptions::from_limits(&limits)));
         let hub = Arc::new(Hub::new());
-        let memory = MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits));
+        let memory =
+            MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits), self.started);
         let engine = (self.engine)(Arc::new(memory));
         let network = Network::new(self.shards, self.seed);
         network.chop(self.chopped_percent);
