@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tidings_protocol::{Message, RoomName};
@@ -49,6 +50,7 @@ pub struct Hub {
     inboxes: OnceLock<Vec<Arc<dyn Inbox>>>,
     stripes: Vec<Mutex<HashMap<RoomName, ShardSet>>>,
     hasher: RandomState,
+    rooms: AtomicUsize,
 }
 
 impl Hub {
@@ -58,6 +60,7 @@ impl Hub {
             inboxes: OnceLock::new(),
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
+            rooms: AtomicUsize::new(0),
         }
     }
 
@@ -83,7 +86,9 @@ impl Hub {
     /// A shard gained its first member of a room. Says whether it is the first shard on the node,
     /// which then must [`watch`](crate::Engine::watch) the room.
     pub fn enter(&self, room: &RoomName, shard: usize) -> bool {
-        self.stripe(room).entry(room.clone()).or_default().insert(shard)
+        let first = self.stripe(room).entry(room.clone()).or_default().insert(shard);
+        self.rooms.fetch_add(usize::from(first), Ordering::Relaxed);
+        first
     }
 
     /// A shard lost its last member of a room. Says whether no shard is left in it, which then
@@ -94,8 +99,14 @@ impl Hub {
         let empty = shards.remove(shard);
         if empty {
             stripe.remove(room);
+            self.rooms.fetch_sub(1, Ordering::Relaxed);
         }
         empty
+    }
+
+    /// Rooms in which some shard of this node has members.
+    pub fn rooms(&self) -> usize {
+        self.rooms.load(Ordering::Relaxed)
     }
 
     /// Whether some shard of this node has members in a room.

@@ -126,11 +126,6 @@ impl<E: Default> Messaging<E> {
             && !client.reads_history
     }
 
-    /// Rooms this shard has members in.
-    pub fn rooms_len(&self) -> usize {
-        self.rooms.len()
-    }
-
     fn count(&self, counter: Counter) {
         self.wiring.counters.add(counter, 1);
     }

@@ -89,11 +89,17 @@ impl<E: Default> Messaging<E> {
         }
         let room = match self.rooms.find(name.as_str()) {
             Some(room) => room,
-            None if self.rooms.len() >= limits.rooms_max => return None,
+            None if self.is_one_room_too_many(name) => return None,
             None => self.open_room(name),
         };
         self.rooms.enter(client, room, MessageId::ZERO);
         Some(room)
+    }
+
+    /// The limit is the node's, so a room that another shard is in already counts as known.
+    fn is_one_room_too_many(&self, name: &RoomName) -> bool {
+        let hub = &self.wiring.hub;
+        hub.rooms() >= self.wiring.limits.rooms_max && !hub.has_members(name)
     }
 
     fn open_room(&mut self, name: &RoomName) -> Slot {

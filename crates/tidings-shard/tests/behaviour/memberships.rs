@@ -108,3 +108,17 @@ fn a_connection_is_in_no_more_rooms_than_it_may() {
     world.say(ana, "which room?");
     assert!(matches!(world.frame(ana), Received::Error(error) if error.code == "room_required"));
 }
+
+#[test]
+fn the_limit_of_rooms_is_the_nodes_whichever_shards_they_are_in() {
+    for mut world in Setup::each(|setup| setup.limits.rooms_max = 2) {
+        let ana = world.enter("/ws/one");
+        world.enter("/ws/two");
+        let cleo = world.enter("/ws/one");
+        world.send(cleo, r#"{"type":"join","room":"two","ref":"known"}"#);
+        assert!(matches!(world.frame(cleo), Received::Joined(_)));
+        world.send(ana, r#"{"type":"join","room":"three","ref":"one too many"}"#);
+        let Received::Error(error) = world.frame(ana) else { panic!("a third room was opened") };
+        assert_eq!(error.code, "too_many_rooms");
+    }
+}
