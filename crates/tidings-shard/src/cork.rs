@@ -102,7 +102,7 @@ impl Cork {
     pub fn parts(&self, list: List) -> impl Iterator<Item = Part> {
         self.entries(list).map(|entry| match self.shared.get(entry.source as usize) {
             Some(frames) => Part::Shared { frames: Rc::clone(frames), start: entry.start, end: entry.end },
-            None => Part::Own(self.bytes(entry).to_vec()),
+            None => Part::Own { bytes: self.bytes(entry).to_vec(), sent: 0 },
         })
     }
 

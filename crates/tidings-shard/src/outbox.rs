@@ -29,7 +29,13 @@ pub enum Part {
         end: u32,
     },
     /// Of the connection's own.
-    Own(Vec<u8>),
+    Own {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// How many of them were sent. Moving the rest to the front at each short write would cost
+        /// a large echo the square of its size.
+        sent: usize,
+    },
 }
 
 impl Part {
@@ -37,7 +43,7 @@ impl Part {
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Shared { frames, start, end } => &frames.bytes[*start as usize..*end as usize],
-            Self::Own(bytes) => bytes,
+            Self::Own { bytes, sent } => &bytes[*sent..],
         }
     }
 
@@ -46,9 +52,7 @@ impl Part {
             Self::Shared { start, .. } => {
                 *start += u32::try_from(count).expect("no more than the part has");
             }
-            Self::Own(bytes) => {
-                bytes.drain(..count);
-            }
+            Self::Own { sent, .. } => *sent += count,
         }
     }
 }
@@ -111,8 +115,8 @@ mod tests {
         for step in 1..=16 {
             let mut outbox = Outbox::default();
             outbox.push(Part::Shared { frames: Rc::clone(&frames), start: 2, end: 8 }, 1);
-            outbox.push(Part::Own(b"0123456789".to_vec()), 0);
-            outbox.push(Part::Own(Vec::new()), 0);
+            outbox.push(Part::Own { bytes: b"0123456789".to_vec(), sent: 0 }, 0);
+            outbox.push(Part::Own { bytes: Vec::new(), sent: 0 }, 0);
             let mut sent = Vec::new();
             while !outbox.is_empty() {
                 let mut gathered = Vec::new();
