@@ -126,7 +126,7 @@ impl MemoryEngine {
                 return Ok(Opened::Room(stripe));
             }
             if self.totals.reserve_room(self.limits.rooms_max) {
-                stripe.add(room, self.hub.has_members(room));
+                stripe.add(room);
                 return Ok(Opened::Room(stripe));
             }
             drop(stripe);
@@ -142,11 +142,17 @@ impl MemoryEngine {
     fn make_space(&self, now: Timestamp, room: &RoomName) -> bool {
         let first = self.place(room);
         (0..STRIPES).any(|offset| {
-            let shelf = &self.shelves[(first + offset) % STRIPES];
-            let mut stripe = lock(&shelf.stripe);
+            let number = (first + offset) % STRIPES;
+            let mut stripe = lock(&self.shelves[number].stripe);
             let count = EXAMINED_FOR_SPACE.min(stripe.rooms());
-            (0..count).any(|_| stripe.examine(&self.hub, &self.rules, now, 0, &self.totals))
+            (0..count).any(|_| self.examine(number, &mut stripe, now, 0))
         })
+    }
+
+    /// Looks at the next room of a stripe, see [`Stripe::examine`].
+    fn examine(&self, number: usize, stripe: &mut Stripe, now: Timestamp, grace_us: u64) -> bool {
+        let is_here = |room: &RoomName| self.place(room) == number;
+        stripe.examine(&self.hub, &self.rules, now, grace_us, &self.totals, is_here)
     }
 
     /// Trims the messages stored first, of whichever room, until all history fits its limit.
@@ -165,9 +171,9 @@ impl MemoryEngine {
 
     fn read(&self, now: Timestamp, room: &RoomName, from: Position, messages_max: usize) -> Page {
         let mut stripe = lock(&self.shelves[self.place(room)].stripe);
-        let floor = stripe.floor();
+        let head = stripe.head(room);
         let Some(log) = stripe.log(room) else {
-            return Page { messages: Vec::new(), head: floor, origin: self.origin };
+            return Page { messages: Vec::new(), head, origin: self.origin };
         };
         let trimmed = log.expire(self.rules.of(room), now);
         self.totals.subtract(trimmed);
@@ -175,7 +181,7 @@ impl MemoryEngine {
             Position::Head => Vec::new(),
             Position::After(id) => log.after(id, messages_max),
         };
-        Page { messages, head: log.head(), origin: self.origin }
+        Page { messages, head, origin: self.origin }
     }
 
     fn list(&self, now: Timestamp, after: Option<&RoomName>, rooms_max: usize) -> Vec<RoomSummary> {
@@ -246,13 +252,13 @@ impl Engine for MemoryEngine {
         done.complete(Ok(self.read(now, room, from, messages_max)));
     }
 
-    /// The hub knows already; what is left is to say where the log ends. A room that may be a
-    /// forgotten one gets a record, so that all its members are told the same end.
+    /// The hub knows already; what is left is to say where the log ends. Once the ends of unknown
+    /// rooms may rise, a watched room gets a record, so that all its members are told the same.
     fn watch(&self, _now: Timestamp, room: &RoomName, done: Completion<MessageId>) {
         let mut stripe = lock(&self.shelves[self.place(room)].stripe);
-        let doubtful = stripe.has_forgotten() && !stripe.knows(room);
-        if doubtful && self.totals.reserve_room(self.limits.rooms_max) {
-            stripe.add(room, false);
+        if stripe.has_forgotten() && !stripe.knows(room) {
+            self.totals.add_room();
+            stripe.add(room);
         }
         let head = stripe.head(room);
         drop(stripe);
@@ -273,10 +279,10 @@ impl Engine for MemoryEngine {
 
     fn tick(&self, now: Timestamp) {
         let grace_us = self.limits.room_forgotten_after_ms.saturating_mul(1_000);
-        for shelf in &self.shelves {
+        for (number, shelf) in self.shelves.iter().enumerate() {
             let mut stripe = lock(&shelf.stripe);
             for _ in 0..(self.limits.examined_per_tick / STRIPES).min(stripe.rooms()) {
-                stripe.examine(&self.hub, &self.rules, now, grace_us, &self.totals);
+                self.examine(number, &mut stripe, now, grace_us);
             }
             shelf.oldest.store(stripe.oldest(), Ordering::Release);
         }

@@ -57,29 +57,22 @@ impl Stripe {
         self.logs.iter_mut()
     }
 
-    /// The room's newest id; the origin if it is not known.
+    /// The room's newest id. That of a room that is not known is the floor: it may have been
+    /// forgotten, and was not beyond it then.
     pub(crate) fn head(&self, room: &RoomName) -> MessageId {
-        self.logs.get(room).map_or(self.origin, Log::head)
+        self.logs.get(room).map_or(self.floor, Log::head)
     }
 
-    /// Whether an unknown room may be one that was forgotten, so that the origin says nothing
-    /// about it.
+    /// Whether the floor may rise under a room that is not known. As long as nothing was
+    /// forgotten, all unknown rooms end at the origin and need no record.
     pub(crate) fn has_forgotten(&self) -> bool {
         self.floor > self.origin
     }
 
-    /// An id that no forgotten room has gone beyond.
-    pub(crate) const fn floor(&self) -> MessageId {
-        self.floor
-    }
-
-    /// Begins a room's log.
-    pub(crate) fn add(&mut self, room: &RoomName, has_members: bool) {
-        // Members were told that the log begins at the origin, and a room with members is not
-        // forgotten: they have seen all there was. A client that comes back may have missed an
-        // earlier life of the room; a first message with a later predecessor tells it so.
-        let head = if has_members { self.origin } else { self.floor };
-        self.logs.insert(room.clone(), Log::new(head));
+    /// Begins a room's log where the floor is: a client that comes back from an earlier life of the
+    /// room finds that it missed something.
+    pub(crate) fn add(&mut self, room: &RoomName) {
+        self.logs.insert(room.clone(), Log::new(self.floor));
         self.turns.push_back(room.clone());
     }
 
@@ -87,8 +80,7 @@ impl Stripe {
     /// a clock far in the future.
     pub(crate) fn next_id(&self, room: &RoomName, now: Timestamp) -> Option<(MessageId, MessageId)> {
         let prev = self.head(room);
-        let least = if prev == self.origin { self.floor.0 + 1 } else { prev.0 + 1 };
-        let id = least.max(now.0);
+        let id = now.0.max(prev.0 + 1);
         (id < MessageId::LIMIT).then_some((MessageId(id), prev))
     }
 
@@ -139,6 +131,7 @@ impl Stripe {
         now: Timestamp,
         grace_us: u64,
         totals: &Totals,
+        is_here: impl Fn(&RoomName) -> bool,
     ) -> bool {
         let Some(room) = self.turns.pop_front() else { return false };
         let log = self.logs.get_mut(&room).expect("rooms that have a turn have a log");
@@ -148,11 +141,30 @@ impl Stripe {
             self.turns.push_back(room);
             return false;
         }
-        self.floor = self.floor.max(log.head());
+        let head = log.head();
+        if !self.has_forgotten() {
+            self.record_watched(hub, totals, is_here);
+        }
+        self.floor = self.floor.max(head);
         self.logs.remove(&room);
         totals.remove_room();
         self.give_back();
         true
+    }
+
+    /// The floor is about to rise for the first time: rooms that are watched without a record keep
+    /// the end that their members were told.
+    fn record_watched(&mut self, hub: &Hub, totals: &Totals, is_here: impl Fn(&RoomName) -> bool) {
+        let mut watched = Vec::new();
+        hub.each_room(|room| {
+            if is_here(room) && !self.knows(room) {
+                watched.push(room.clone());
+            }
+        });
+        for room in watched {
+            totals.add_room();
+            self.add(&room);
+        }
     }
 
     /// Forgotten rooms leave entries and empty tables behind.

@@ -26,6 +26,11 @@ impl Totals {
         self.rooms.fetch_update(Relaxed, Relaxed, |rooms| (rooms < rooms_max).then_some(rooms + 1)).is_ok()
     }
 
+    /// Counts one more room, whatever the limit: one that has members, which the shards bound.
+    pub(crate) fn add_room(&self) {
+        self.rooms.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn remove_room(&self) {
         self.rooms.fetch_sub(1, Relaxed);
     }
