@@ -109,6 +109,26 @@ pub fn who_enters_a_forgotten_room_stands_behind_its_earlier_life(make: &Make) {
 }
 
 #[expect(missing_docs, reason = "the name says it")]
+pub fn the_end_of_a_silent_room_stays_while_others_are_forgotten(make: &Make) {
+    let h = forgetful(make, 10_000);
+    let early = h.enter("early");
+    let mut told = early;
+    // Many, so that wherever the engine keeps the silent rooms, others are forgotten there too.
+    for wave in 0..2 {
+        for number in 0..1_000 {
+            h.say(&format!("wave {wave} room {number}"), "x");
+        }
+        h.advance_ms(KEPT_MS + REMEMBERED_MS);
+        h.tick();
+        told = if wave == 0 { h.enter("late") } else { told };
+    }
+    h.say("early", "x");
+    h.say("late", "x");
+    let announced = h.announced.wait_for(2);
+    assert_eq!((announced[0].prev, announced[1].prev), (early, told));
+}
+
+#[expect(missing_docs, reason = "the name says it")]
 pub fn all_history_fits_its_limit_oldest_out_first(make: &Make) {
     let limits = Limits { history_bytes_max: 100, ..Limits::default() };
     let h = make(default_rules(), limits);

@@ -86,6 +86,7 @@ macro_rules! embedded_engine_contract_tests {
             a_forgotten_room_never_gives_an_id_twice,
             a_forgotten_room_does_not_pass_for_a_new_one,
             who_enters_a_forgotten_room_stands_behind_its_earlier_life,
+            the_end_of_a_silent_room_stays_while_others_are_forgotten,
             all_history_fits_its_limit_oldest_out_first,
             a_room_that_moved_on_is_not_taken_for_the_oldest,
             the_oldest_key_makes_space_for_a_new_one,
