@@ -116,8 +116,10 @@ fn the_limit_of_rooms_is_the_nodes_whichever_shards_they_are_in() {
         world.enter("/ws/two");
         let cleo = world.enter("/ws/one");
         world.send(cleo, r#"{"type":"join","room":"two","ref":"known"}"#);
+        world.pump();
         assert!(matches!(world.frame(cleo), Received::Joined(_)));
         world.send(ana, r#"{"type":"join","room":"three","ref":"one too many"}"#);
+        world.pump();
         let Received::Error(error) = world.frame(ana) else { panic!("a third room was opened") };
         assert_eq!(error.code, "too_many_rooms");
     }
