@@ -135,10 +135,11 @@ fn metrics_count_what_the_shards_and_the_control_plane_did() {
     let (_node, url) = Process::node(&[]);
     let room = Address::parse(&url).unwrap().with_path("/rooms/news/messages");
     http::post(&room, "text/plain", b"12345").unwrap();
+    get(&url, "/metrics");
     let page = get(&url, "/metrics").text();
-    for line in
-        ["tidings_history_bytes 5", "tidings_requests_handed_over_total{shard=\"0\"} 2", "tidings_ready 1"]
-    {
-        assert!(page.lines().any(|found| found == line), "{line} in\n{page}");
-    }
+    // A shard counts a request once it has let go of it, so the page may lack the one for itself.
+    let handed_over = |count| format!("tidings_requests_handed_over_total{{shard=\"0\"}} {count}");
+    let has = |line: &str| page.lines().any(|found| found == line);
+    assert!(has("tidings_history_bytes 5") && has("tidings_ready 1"), "{page}");
+    assert!(has(&handed_over(2)) || has(&handed_over(3)), "{page}");
 }
