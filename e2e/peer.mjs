@@ -36,6 +36,11 @@ export class Peer {
     return this.#frames.take(`${type} ${JSON.stringify(fields)} is received`, fits);
   }
 
+  /** The next frame, whatever it is. */
+  next() {
+    return this.#frames.take("a frame is received");
+  }
+
   /** What was received and not asked for. */
   get rest() {
     return this.#frames.rest;

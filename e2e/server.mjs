@@ -3,6 +3,9 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 import { binary } from "./places.mjs";
@@ -15,10 +18,11 @@ export class Server {
   #exit;
   #stderr = "";
 
-  /** A server on a free port, or on the given one, told these flags. It is killed when the test `t` ends. */
-  static async start(t, { port = 0, flags = [] } = {}) {
+  /** A server on a free port, or on the given one, told these flags and this settings file. It is killed when the test `t` ends. */
+  static async start(t, { port = 0, flags = [], settings } = {}) {
     const server = new Server();
-    await server.#spawn(["serve", "--listen", `127.0.0.1:${port}`, ...flags]);
+    const config = settings === undefined ? [] : ["--config", file(t, settings)];
+    await server.#spawn(["serve", "--listen", `127.0.0.1:${port}`, ...config, ...flags]);
     t.after(() => server.kill());
     return server;
   }
@@ -59,4 +63,13 @@ export class Server {
   async kill() {
     if (this.#child.exitCode === null && this.#child.signalCode === null) await this.stop("SIGKILL");
   }
+}
+
+/** A settings file with this text. It is gone when the test `t` ends. */
+function file(t, text) {
+  const folder = mkdtempSync(join(tmpdir(), "tidings-e2e-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "tidings.toml");
+  writeFileSync(path, text);
+  return path;
 }
