@@ -11,11 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tidings_protocol::{Message, RoomName};
 
+use crate::event::Event;
+
 /// Where a shard receives what the engine announces.
 pub trait Inbox: Send + Sync + 'static {
     /// Takes the message, or remembers that it could not (then the shard reads the log instead).
     /// Called under the engine's lock of the room: must be short and must not call back.
     fn announce(&self, message: &Arc<Message>);
+
+    /// Takes the event, or drops it if there are too many. Must be short and must not call back.
+    fn tell(&self, event: &Arc<Event>);
 }
 
 /// A set of shards by their number, below 64.
@@ -76,10 +81,19 @@ impl Hub {
     /// Hands a message to every shard that has members in its room. Engines call it in the order
     /// of ids per room.
     pub fn announce(&self, message: &Arc<Message>) {
-        let Some(shards) = self.stripe(&message.room).get(&message.room).copied() else { return };
+        self.each_inbox(&message.room, |inbox| inbox.announce(message));
+    }
+
+    /// Hands an event to every shard that has members in its room.
+    pub fn tell(&self, event: &Arc<Event>) {
+        self.each_inbox(&event.room, |inbox| inbox.tell(event));
+    }
+
+    fn each_inbox(&self, room: &RoomName, visit: impl Fn(&Arc<dyn Inbox>)) {
+        let Some(shards) = self.stripe(room).get(room).copied() else { return };
         let Some(inboxes) = self.inboxes.get() else { return };
         for shard in shards.iter() {
-            inboxes[shard].announce(message);
+            visit(&inboxes[shard]);
         }
     }
 

@@ -6,6 +6,7 @@
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 pub mod engine;
+pub mod event;
 pub mod hub;
 pub mod mailbox;
 pub mod memory;
@@ -21,6 +22,7 @@ pub mod telemetry;
 pub use engine::{
     Completion, Engine, EngineError, Page, Position, Publication, Published, RoomSummary, Timestamp,
 };
+pub use event::{Changes, Event, EventKind};
 pub use hub::{Hub, Inbox, ShardSet};
 pub use mailbox::{Collected, Mailbox, Post};
 pub use messaging::{Entrance, Messaging, Now, Wiring, Wish};

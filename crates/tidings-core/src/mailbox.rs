@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidings_protocol::{Message, MessageId, RoomName};
 
 use crate::engine::{EngineError, Page, Published};
+use crate::event::Event;
 use crate::hub::Inbox;
 use crate::rooms::SubscriptionKey;
 use crate::slots::SlotKey;
@@ -20,6 +21,8 @@ use crate::slots::SlotKey;
 pub enum Post {
     /// The engine stored a message in a room that this shard has members in.
     Announced(Arc<Message>),
+    /// Something happened in such a room.
+    Told(Arc<Event>),
     /// Answer to `watch`: the room's newest id.
     Watched {
         /// The room; a later life of it has another generation.
@@ -157,5 +160,14 @@ impl Inbox for Mailbox {
             state.newest_of_overflowed.insert(message.room.clone(), Arc::clone(message));
         }
         self.wake_if_asleep(state);
+    }
+
+    fn tell(&self, event: &Arc<Event>) {
+        let mut state = self.state();
+        if state.announcements < self.announcements_max {
+            state.announcements += 1;
+            state.posts.push(Post::Told(Arc::clone(event)));
+            self.wake_if_asleep(state);
+        }
     }
 }

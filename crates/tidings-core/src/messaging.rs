@@ -101,6 +101,7 @@ impl<E: Default> Messaging<E> {
     pub fn receive(&mut self, post: Post, outlet: &mut impl Outlet<Encoded = E>) {
         match post {
             Post::Announced(message) => self.announced(message),
+            Post::Told(_) => {}
             Post::Watched { room, head } => self.watched(room, head, outlet),
             Post::PageRead { subscription, after, page } => {
                 self.page_read(subscription, after, page, outlet);

@@ -50,6 +50,20 @@ counters! {
     CommandRefused => "commands_refused",
     /// Client frames refused because of the rate limit.
     RateLimitReached => "rate_limit_reached",
+    /// Event streams opened.
+    FeedOpened => "feeds_opened",
+    /// Long polls that began to wait.
+    PollOpened => "polls_opened",
+    /// Sessions begun.
+    SessionBegun => "sessions_begun",
+    /// Sessions that a new connection resumed.
+    SessionResumed => "sessions_resumed",
+    /// Connections closed because a newer one of the same session took over.
+    SessionTakenOver => "sessions_taken_over",
+    /// Presence and typing events delivered.
+    EventDelivered => "events_delivered",
+    /// Presence and typing events that a slow reader was spared.
+    EventDropped => "events_dropped",
     /// Messages received from clients and handed to the engine.
     MessageReceived => "messages_received",
     /// Messages delivered to subscribers.

@@ -70,6 +70,14 @@ error_codes! {
     RoomRequired => ("room_required", 400, Never, "name the room in the frame"),
     /// The connection is not in the room.
     NotInRoom => ("not_in_room", 409, Never, "join the room first"),
+    /// The cursor, `Last-Event-ID` or position is none that this address gives out.
+    BadCursor => ("bad_cursor", 400, Never, "leave it out and begin anew, or read the history"),
+    /// The session is not known: it ended with its window, or was never given out.
+    SessionUnknown => ("session_unknown", 404, Never, "begin a new session; positions in `hello` still recover what history holds"),
+    /// A newer connection of the same session, or a newer poll of the same client, took over.
+    Superseded => ("superseded", 409, Never, "use the newer one"),
+    /// The client may not do this.
+    Forbidden => ("forbidden", 403, Never, "do it as the user who may"),
     /// The connection is in as many rooms as it may be, or the node knows as many as it may.
     TooManyRooms => ("too_many_rooms", 503, Later, "leave a room, or try again later"),
     /// More frames per second than a connection may send. The frame was not processed.
@@ -172,7 +180,7 @@ close_codes! {
     ServiceRestart => (1012, true, "reconnect after `reconnect_after_ms` and resume by cursor"),
     /// The server is at capacity, or the client read too slowly for a room that closes slow readers.
     TryAgainLater => (1013, true, "reconnect later, with a growing pause"),
-    /// A newer connection of the same session took over. Reserved: not sent yet.
+    /// A newer connection of the same session took over.
     Superseded => (4000, false, "use the newer connection"),
     /// No sign of life followed a ping.
     PongTimeout => (4001, true, "reconnect and resume by cursor"),

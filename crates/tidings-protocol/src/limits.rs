@@ -76,6 +76,54 @@ limits! {
         close_timeout_ms: u64 = 5_000, 1..=DAY_MS;
     }
 
+    "Sessions" {
+        /// How long a session outlives its connection: whoever comes back within it finds user and
+        /// rooms again. Reached: the session ends; its positions still recover from history.
+        session_window_ms: u64 = 10 * 60_000, 0..=DAY_MS;
+        /// Sessions without a connection that a node remembers. Reached: the one that has been away
+        /// longest ends.
+        sessions_away_max: usize = 100_000, 0..=100_000_000;
+    }
+
+    "Event streams and long polls" {
+        /// Told to `EventSource` clients: when to come back.
+        feed_retry_ms: u64 = 5_000, 0..=DAY_MS;
+        /// Longest time a long poll is held; `timeout_s` asks for less. A poll that outlives a proxy's
+        /// patience (30 s in a common HAProxy recipe, 60 s in nginx) is answered by the proxy.
+        poll_timeout_ms: u64 = 25_000, 1..=DAY_MS;
+        /// Messages in one answer to a poll; `batch` asks for less. Reached: the next poll has the rest.
+        poll_batch_max: usize = 100, 1..=100_000;
+    }
+
+    "Presence" {
+        /// Time after a user's last connection to a room ended until the others are told: a client that
+        /// reconnects meanwhile is not seen leaving.
+        presence_grace_ms: u64 = 5_000, 0..=DAY_MS;
+        /// Users in a room up to which each one's coming and going is an event of its own. Above it,
+        /// changes are told together, at most once per `presence_interval_ms`.
+        presence_single_users_max: usize = 100, 0..=1_000_000;
+        /// Time over which the changes of a big room are told together.
+        presence_interval_ms: u64 = 1_000, 100..=DAY_MS;
+        /// Users named in one `presence_changed`; the others are counted. Reached: ask for the list.
+        presence_names_max: usize = 20, 0..=100_000;
+        /// Users in one answer to a question for a room's presence. Reached: the answer says
+        /// `complete: false` and the rest is asked for with `after`.
+        presence_page_max: usize = 1_000, 1..=1_000_000;
+        /// Users asked for in one `GET /presence`. Reached: 400.
+        presence_query_max: usize = 1_000, 1..=1_000_000;
+    }
+
+    "Typing" {
+        /// How long somebody is typing after the last `typing_start`.
+        typing_timeout_ms: u64 = 5_000, 100..=DAY_MS;
+        /// Least time between two events that tell of the same user's typing in the same room.
+        typing_interval_ms: u64 = 3_000, 0..=DAY_MS;
+        /// Users who type in one room at once. Reached: further ones are not noticed.
+        typists_max: usize = 100, 0..=1_000_000;
+        /// Members of a room (of a shard, where a node has several) up to which typing is told to them.
+        typing_members_max: usize = 500, 0..=ANY;
+    }
+
     "A request over plain HTTP" {
         /// Time from a request's head to the last byte of its body. Reached: 408, and the connection closes.
         body_timeout_ms: u64 = 10_000, 1..=DAY_MS;
@@ -97,6 +145,8 @@ limits! {
         room_name_bytes_max: usize = 255, 1..=4_096;
         /// User id. Reached, or empty: `error` `bad_user`, HTTP 400.
         user_id_bytes_max: usize = 255, 1..=4_096;
+        /// Client id of a long poll. Reached, or empty: HTTP 400.
+        client_id_bytes_max: usize = 128, 1..=4_096;
         /// `ref`, `Idempotency-Key` and conflation `key`. Reached: `error` `bad_ref`, HTTP 400.
         reference_bytes_max: usize = 128, 1..=4_096;
     }
