@@ -28,7 +28,9 @@ async function flood(t, { history_messages, slow_consumer = "catch_up", at_once 
   const settings = `
     [limits]
     messages_per_second_max = 0
+    # Whoever is sent away in its sleep shall read why.
     close_timeout_ms = 3_600_000
+    # All that was missed is judged at once.
     history_page_messages_max = 2_000
     [[room]]
     pattern = "flood"

@@ -1,39 +1,40 @@
 //! Random clients in bad weather: joining, leaving, talking, stalling, breaking off, coming back by
-//! cursor, over pipes that give little, into outboxes that hold little.
+//! cursor, over pipes that give little, into outboxes that hold little, in rooms of every policy.
 //!
 //! Follows from a seed: `TIDINGS_SEED=7 cargo test -p tidings-shard storm` replays one, and
 //! `TIDINGS_SEEDS=20000` hunts for longer.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod known;
+
+use std::collections::BTreeMap;
 
 use tidings_core::options::Pattern;
 use tidings_core::telemetry::Counter;
 use tidings_core::{RoomOptions, SlowConsumerPolicy};
 use tidings_protocol::Limits;
-use tidings_protocol::server::Received;
+use tidings_protocol::server::{MessageBody, Received};
 
+use self::known::{Known, Said};
 use crate::support::client::handshake;
 use crate::support::{ClientId, Held, Random, Seen, Setup, World};
 
 const SEEDS: u64 = 600;
 const ROOMS: [&str; 3] = ["a", "b", "c"];
-
-/// What one person knows of a room, whichever connection it had.
-#[derive(Default)]
-struct Known {
-    cursor: u64,
-    /// Every id it saw, and every stretch in which it was told that something may be lost.
-    seen: BTreeSet<u64>,
-    gaps: Vec<(u64, u64)>,
-    /// It was told that it did not get everything from here to the next message.
-    lost_after: Option<u64>,
-    /// From where on it may expect everything.
-    since: u64,
-}
+/// The first room lets everybody catch up, the others do whatever the seed says.
+const RULED: [&str; 2] = ["b", "c"];
+const POLICIES: [SlowConsumerPolicy; 4] = [
+    SlowConsumerPolicy::CatchUp,
+    SlowConsumerPolicy::Latest,
+    SlowConsumerPolicy::Drop,
+    SlowConsumerPolicy::Close,
+];
+const KEYS: [Option<&str>; 4] = [None, Some("eur"), Some("usd"), Some("gbp")];
 
 struct Person {
     id: ClientId,
     rooms: BTreeMap<&'static str, Known>,
+    /// It was told with 1013 that it reads too slowly.
+    sent_away: bool,
 }
 
 struct Storm {
@@ -42,6 +43,9 @@ struct Storm {
     random: Random,
     people: Vec<Person>,
     held: Held,
+    policies: BTreeMap<&'static str, SlowConsumerPolicy>,
+    /// What was said in each room, as far as its log held it when it was looked at, or anybody saw it.
+    said: BTreeMap<&'static str, Said>,
 }
 
 #[test]
@@ -58,6 +62,8 @@ fn nothing_is_lost_twice_told_or_out_of_order_in_bad_weather() {
         Counter::InboxOverflowed,
         Counter::GapTold,
         Counter::MessageDelivered,
+        Counter::MessageConflated,
+        Counter::SlowConsumerClosed,
     ]
     .map(|counter| (counter, 0));
     for seed in seeds {
@@ -74,6 +80,15 @@ fn nothing_is_lost_twice_told_or_out_of_order_in_bad_weather() {
     }
 }
 
+fn options(slow_consumer: SlowConsumerPolicy, limits: &Limits) -> RoomOptions {
+    let options = RoomOptions { slow_consumer, ..RoomOptions::from_limits(limits) };
+    match slow_consumer {
+        // What a trimmed log hides from a reader of the latest is not told yet.
+        SlowConsumerPolicy::Latest => RoomOptions { history_messages: 1_000, ..options },
+        _ => options,
+    }
+}
+
 impl Storm {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
@@ -85,20 +100,24 @@ impl Storm {
             room_history_messages: [5, 30, 1_000][random.below(3)],
             history_page_messages_max: 5 + random.below(50),
             messages_per_second_max: 0,
+            // Whoever is sent away reads why, however late.
+            close_timeout_ms: 3_600_000,
             ..Limits::default()
         };
-        let policy = [SlowConsumerPolicy::CatchUp, SlowConsumerPolicy::Drop][random.below(2)];
-        let options = RoomOptions { slow_consumer: policy, ..RoomOptions::from_limits(&limits) };
-        let rules = vec![(Pattern::new("c"), options)];
+        let policies: BTreeMap<_, _> =
+            RULED.map(|room| (room, POLICIES[random.below(POLICIES.len())])).into_iter().collect();
+        let rules =
+            policies.iter().map(|(&room, &policy)| (Pattern::new(room), options(policy, &limits))).collect();
         let chopped_percent = [0, 30, 90][random.below(3)];
         let shards = 1 + random.below(3);
         let held = Held::default();
         let setup =
             Setup { shards, limits, rules, chopped_percent, seed, engine: held.engine(), ..Setup::default() };
-        let mut storm = Self { seed, world: setup.build(), random, people: Vec::new(), held };
+        let (world, people, said) = (setup.build(), Vec::new(), BTreeMap::new());
+        let mut storm = Self { seed, world, random, people, held, policies, said };
         for _ in 0..2 + storm.random.below(6) {
             let id = storm.dial("/ws/nowhere");
-            storm.people.push(Person { id, rooms: BTreeMap::new() });
+            storm.people.push(Person { id, rooms: BTreeMap::new(), sent_away: false });
         }
         storm
     }
@@ -137,14 +156,17 @@ impl Storm {
             0..50 => {
                 for _ in 0..1 + self.random.below(6) {
                     let words = "x".repeat(self.random.below(400));
-                    self.world.send(id, &format!(r#"{{"type":"message","room":"{room}","text":"{words}"}}"#));
+                    let key = KEYS[self.random.below(KEYS.len())];
+                    let key = key.map_or_else(String::new, |key| format!(r#""key":"{key}","#));
+                    let frame = format!(r#"{{"type":"message","room":"{room}",{key}"text":"{words}"}}"#);
+                    self.world.send(id, &frame);
                 }
             }
             50..65 => self.join(person, room),
             65..72 => self.leave(person, room),
             72..82 => self.world.stall(id),
             82..92 => self.world.client(id).reads = true,
-            92..96 => self.reconnect(person),
+            92..96 => self.break_off(person),
             _ => {
                 let ms = self.random.below(2_000) as u64;
                 let now_ms = self.world.network.now_ms();
@@ -158,14 +180,14 @@ impl Storm {
         if self.people[person].rooms.contains_key(room) {
             return;
         }
-        self.people[person].rooms.insert(room, Known { since: u64::MAX, ..Known::default() });
+        self.people[person].rooms.insert(room, Known::default());
         self.world.send(id, &format!(r#"{{"type":"join","room":"{room}"}}"#));
     }
 
     /// Only those who are surely in: what is said between is nobody's loss.
     fn leave(&mut self, person: usize, room: &'static str) {
-        let Person { id, rooms } = &mut self.people[person];
-        if rooms.get(room).is_some_and(|known| known.since != u64::MAX) {
+        let Person { id, rooms, .. } = &mut self.people[person];
+        if rooms.get(room).is_some_and(Known::is_in) {
             rooms.remove(room);
             let id = *id;
             self.world.send(id, &format!(r#"{{"type":"leave","room":"{room}"}}"#));
@@ -177,28 +199,30 @@ impl Storm {
         }
     }
 
-    /// Breaks off and comes back by cursor, on any shard.
-    fn reconnect(&mut self, person: usize) {
+    fn break_off(&mut self, person: usize) {
         self.look();
         let old = self.people[person].id;
         self.world.client(old).pipe.reset();
         self.world.take(old);
+        self.come_back(person);
+    }
+
+    /// By cursor, on any shard.
+    fn come_back(&mut self, person: usize) {
         let id = self.dial("/ws");
-        self.people[person].id = id;
-        self.people[person].rooms.retain(|_, known| known.since != u64::MAX);
-        let positions: Vec<_> = self.people[person]
-            .rooms
-            .iter()
-            .map(|(room, known)| format!(r#""{room}":{}"#, known.cursor))
-            .collect();
-        self.world.send(
-            id,
-            &format!(r#"{{"type":"hello","positions":{{{}}},"rooms":["nowhere"]}}"#, positions.join(",")),
-        );
+        let person = &mut self.people[person];
+        person.id = id;
+        person.sent_away = false;
+        person.rooms.retain(|_, known| known.is_in());
+        let positions = person.rooms.iter().map(|(room, known)| format!(r#""{room}":{}"#, known.cursor()));
+        let positions = positions.collect::<Vec<_>>().join(",");
+        let hello = format!(r#"{{"type":"hello","positions":{{{positions}}},"rooms":["nowhere"]}}"#);
+        self.world.send(id, &hello);
     }
 
     /// Everybody who reads reads some.
     fn look(&mut self) {
+        self.look_at_logs();
         for person in 0..self.people.len() {
             let id = self.people[person].id;
             let bytes_max = 1 + self.random.below(2_000);
@@ -212,95 +236,83 @@ impl Storm {
     }
 
     fn note(&mut self, person: usize, seen: Seen) {
-        let seed = self.seed;
-        let rooms = &mut self.people[person].rooms;
         match seen {
-            Seen::Frame(Received::Message(message)) => see(seed, rooms, &message.room, message.id),
+            Seen::Frame(Received::Message(message)) => self.see(person, &message),
             Seen::Frame(Received::Restore(restore)) => {
-                if let (false, Some(known)) = (restore.recovered, rooms.get_mut(restore.room.as_str())) {
-                    // All that whoever begins at zero is told; others may break off before their gap.
-                    known.lost_after = Some(known.cursor);
-                }
-                restore.messages.iter().for_each(|message| see(seed, rooms, &message.room, message.id));
+                self.knows(person, &restore.room, |known| known.restore(&restore));
+                restore.messages.iter().for_each(|message| self.see(person, message));
             }
             Seen::Frame(Received::Joined(joined)) => {
-                if let Some(known) =
-                    rooms.get_mut(joined.room.as_str()).filter(|known| known.since == u64::MAX)
-                {
-                    known.since = joined.last_message_id;
-                    known.cursor = joined.last_message_id;
-                }
+                self.knows(person, &joined.room, |known| known.join(joined.last_message_id));
             }
-            Seen::Frame(Received::Gap(gap)) => {
-                if let Some(known) = rooms.get_mut(gap.room.as_str()) {
-                    assert!(gap.after < gap.before, "seed {seed}: {gap:?}");
-                    known.cursor = known.cursor.max(gap.before - 1);
-                    known.gaps.push((gap.after, gap.before));
-                }
+            Seen::Frame(Received::Gap(gap)) => self.knows(person, &gap.room, |known| known.lose(&gap)),
+            Seen::Frame(Received::Error(error)) => panic!("{error:?}"),
+            Seen::Close(code, reason) => {
+                let is_to_expect = self.policies.values().any(|&policy| policy == SlowConsumerPolicy::Close);
+                assert!(code == 1_013 && is_to_expect, "closed with {code} {reason}");
+                self.people[person].sent_away = true;
             }
-            Seen::Frame(Received::Error(error)) => panic!("seed {seed}: {error:?}"),
-            Seen::Close(code, reason) => panic!("seed {seed}: closed with {code} {reason}"),
+            Seen::End => {
+                assert!(self.people[person].sent_away, "{person} was not told why it is sent away");
+                self.come_back(person);
+            }
             _ => {}
         }
+    }
+
+    fn see(&mut self, person: usize, message: &MessageBody) {
+        self.knows(person, &message.room, |known| known.see(message.id));
+        let said = self.said.iter_mut().find(|(room, _)| **room == message.room);
+        said.expect("nobody is elsewhere").1.insert(message.id, message.key.as_deref().map(Into::into));
+    }
+
+    fn knows(&mut self, person: usize, room: &str, learn: impl FnOnce(&mut Known)) {
+        // Who has just left hears the rest.
+        self.people[person].rooms.get_mut(room).map(learn);
     }
 
     fn check_memory(&self) {
         // One message may exceed an outbox that was empty, and answers half of one.
         let each = 2 * self.world.limits.outbox_bytes_max + 1_024;
         let waiting = self.world.waiting_bytes();
-        assert!(waiting <= each * self.world.connections(), "seed {}: {waiting} bytes", self.seed);
+        assert!(waiting <= each * self.world.connections(), "{waiting} bytes");
     }
 
     /// The weather clears up: everybody reads, and nothing more is said.
     fn calm_down(&mut self) {
-        for person in 0..self.people.len() {
-            let id = self.people[person].id;
-            self.world.client(id).reads = true;
-        }
         self.held.hold(false);
         self.held.release_all();
-        self.world.advance(3_000);
-        self.look();
+        // Whoever learns only now that it was sent away comes back.
+        for _ in 0..3 {
+            for person in 0..self.people.len() {
+                let id = self.people[person].id;
+                self.world.client(id).reads = true;
+            }
+            self.world.advance(3_000);
+            self.look();
+        }
     }
 
     /// Everybody has everything, or was told what it has not.
-    fn check_heads(&mut self) {
-        let said = self.everything_said();
+    fn check_heads(&self) {
         for (number, person) in self.people.iter().enumerate() {
-            for (room, known) in &person.rooms {
-                assert_ne!(known.since, u64::MAX, "seed {}: {number} was never let into {room}", self.seed);
-                let told = |id: u64| known.gaps.iter().any(|&(after, before)| after < id && id < before);
-                let silently_lost: Vec<_> = said[room]
-                    .iter()
-                    .filter(|&&id| id > known.since && !known.seen.contains(&id) && !told(id))
-                    .collect();
-                assert!(
-                    silently_lost.is_empty(),
-                    "seed {}: {number} in {room} lost {silently_lost:?}",
-                    self.seed
-                );
+            assert!(!person.sent_away, "{number} is sent away in calm weather");
+            for (&room, known) in &person.rooms {
+                assert!(known.is_in(), "{number} was never let into {room}");
+                let policy = self.policies.get(room);
+                let lost = known.silently_lost(&self.said[room], policy == Some(&SlowConsumerPolicy::Latest));
+                assert!(lost.is_empty(), "{number} in {room}, {policy:?}, lost {lost:?}");
             }
         }
     }
 
-    /// As far as the log or anybody knows it.
-    fn everything_said(&self) -> BTreeMap<&'static str, BTreeSet<u64>> {
-        let of_room = |room: &'static str| {
-            let seen = self.people.iter().filter_map(move |person| person.rooms.get(room));
-            let mut ids: BTreeSet<u64> = seen.flat_map(|known| known.seen.iter().copied()).collect();
-            ids.extend(self.world.log(room));
-            (room, ids)
-        };
-        ROOMS.into_iter().map(of_room).collect()
+    /// Notes what was said since the last look.
+    fn look_at_logs(&mut self) {
+        for room in ROOMS {
+            let said = self.said.entry(room).or_default();
+            let last = said.last_key_value().map_or(0, |(&id, _)| id);
+            let log = self.world.log(room, last);
+            said.extend(log.iter().map(|message| (message.id.0, message.key.clone())));
+        }
     }
-}
-
-fn see(seed: u64, rooms: &mut BTreeMap<&'static str, Known>, room: &str, id: u64) {
-    let Some(known) = rooms.get_mut(room).filter(|known| known.since != u64::MAX) else { return };
-    assert!(known.seen.last().is_none_or(|&last| id > last), "seed {seed}: {id} in {room} twice or late");
-    if let Some(after) = known.lost_after.take() {
-        known.gaps.push((after, id));
-    }
-    known.seen.insert(id);
-    known.cursor = known.cursor.max(id);
 }

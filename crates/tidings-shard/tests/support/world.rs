@@ -9,7 +9,7 @@ use tidings_core::{
     Completion, Engine, EngineError, Hub, Inbox, Mailbox, Page, Position, RoomOptions, RoomRules, Timestamp,
 };
 use tidings_protocol::server::{MessageBody, Received};
-use tidings_protocol::{Limits, MessageId, Payload, RoomName, SessionId};
+use tidings_protocol::{Limits, Message, MessageId, Payload, RoomName, SessionId};
 use tidings_shard::gate::Gate;
 use tidings_shard::io::Io;
 use tidings_shard::{Arrival, Capacity, Context, Reception, Shard, Visitor};
@@ -61,7 +61,8 @@ pub(crate) struct ClientId(pub(crate) usize);
 pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) engine: Arc<dyn Engine>,
+    /// The memory engine itself, whatever was put around it.
+    engine: Arc<dyn Engine>,
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) reception: Arc<Desk>,
     /// `None` once it has ended.
@@ -107,14 +108,14 @@ impl Setup {
         let hub = Arc::new(Hub::new());
         let memory =
             MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits), self.started);
-        let engine = (self.engine)(Arc::new(memory));
+        let memory: Arc<dyn Engine> = Arc::new(memory);
         let network = Network::new(self.shards, self.seed);
         network.chop(self.chopped_percent);
         let context = Context {
             node: "n1".into(),
             limits: Arc::clone(&limits),
             rules,
-            engine: Arc::clone(&engine),
+            engine: (self.engine)(Arc::clone(&memory)),
             hub: Arc::clone(&hub),
             capacity: Capacity::new(&limits),
             reception: Arc::<Desk>::default(),
@@ -124,7 +125,7 @@ impl Setup {
         let mut world = World {
             network: network.clone(),
             limits,
-            engine,
+            engine: memory,
             capacity: Arc::clone(&context.capacity),
             reception: Arc::default(),
             shards: Vec::new(),
@@ -358,16 +359,14 @@ impl World {
         self.counters.iter().map(|counters| counters.get(counter)).sum()
     }
 
-    /// The ids that a room's log holds.
-    pub(crate) fn log(&self, room: &str) -> Vec<u64> {
-        let (answer, ids) = std::sync::mpsc::channel();
-        let done = Completion::new(move |page: Result<Page, EngineError>| {
-            let ids = page.unwrap().messages.iter().map(|message| message.id.0).collect();
-            answer.send(ids).unwrap();
-        });
+    /// What a room's log holds behind an id.
+    pub(crate) fn log(&self, room: &str, after: u64) -> Vec<Arc<Message>> {
+        let (answer, page) = std::sync::mpsc::channel();
+        let done = Completion::new(move |page: Result<Page, EngineError>| answer.send(page).unwrap());
         let room = RoomName::new(room, &self.limits).unwrap();
-        self.engine.history(self.network.wall(), &room, Position::After(MessageId::ZERO), usize::MAX, done);
-        ids.recv().unwrap()
+        let position = Position::After(MessageId(after));
+        self.engine.history(self.network.wall(), &room, position, usize::MAX, done);
+        page.recv().unwrap().unwrap().messages
     }
 
     /// Connections of all shards.
