@@ -13,11 +13,15 @@ pub mod memory;
 pub mod messaging;
 pub mod options;
 pub mod outlet;
+pub mod presence;
 pub mod recovery;
 pub mod rights;
 pub mod rooms;
+mod schedule;
 pub mod slots;
+mod stripes;
 pub mod telemetry;
+pub mod typing;
 
 pub use engine::{
     Completion, Engine, EngineError, Page, Position, Publication, Published, RoomSummary, Timestamp,
@@ -28,6 +32,8 @@ pub use mailbox::{Collected, Mailbox, Post};
 pub use messaging::{Entrance, Messaging, Now, Wiring, Wish};
 pub use options::{RoomOptions, RoomRules, SlowConsumerPolicy};
 pub use outlet::Outlet;
+pub use presence::{Presence, RoomPresence};
 pub use rights::Identity;
 pub use rooms::Batch;
 pub use slots::{Slot, SlotKey, Slots};
+pub use typing::Typing;

@@ -1,4 +1,4 @@
-//! What a room keeps and how it treats slow readers, by the pattern of its name.
+//! What a room keeps, what it tells and how it treats slow readers, by the pattern of its name.
 //!
 //! Made from settings at start; refuses to change while the node runs.
 
@@ -29,6 +29,8 @@ pub struct RoomOptions {
     pub history_age_ms: u64,
     /// What happens to slow readers.
     pub slow_consumer: SlowConsumerPolicy,
+    /// Whether its members are told who comes and goes. The list of who is there can be asked for either way.
+    pub presence_events: bool,
 }
 
 impl RoomOptions {
@@ -39,6 +41,7 @@ impl RoomOptions {
             history_bytes: limits.room_history_bytes,
             history_age_ms: limits.room_history_age_ms,
             slow_consumer: SlowConsumerPolicy::default(),
+            presence_events: true,
         }
     }
 }

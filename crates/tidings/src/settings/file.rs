@@ -41,6 +41,7 @@ struct RoomRule {
     history_messages: Option<usize>,
     history_bytes: Option<usize>,
     history_age_ms: Option<u64>,
+    presence_events: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -96,6 +97,7 @@ impl RoomRule {
             history_bytes: self.history_bytes.unwrap_or(default.history_bytes),
             history_age_ms: self.history_age_ms.unwrap_or(default.history_age_ms),
             slow_consumer: self.slow_consumer.map_or(default.slow_consumer, Policy::into_core),
+            presence_events: self.presence_events.unwrap_or(default.presence_events),
         }
     }
 }
