@@ -55,6 +55,7 @@ Each `[[room]]` table of the file rules the rooms whose names fit its `pattern`.
 | `pattern` | the names it is for |
 | `slow_consumer` | what happens to a subscriber whose outbox is full: `catch_up` (read the log again when it reads again; the default), `latest` (skip to the newest message of each key), `drop` (drop, and say so with one `gap`), `close` (1013; the client comes back) |
 | `history_messages`, `history_bytes`, `history_age_ms` | what the room's log keeps, as the limits beginning with `room_history` |
+| `presence_events` | whether members are told who comes and goes (`true`, the default); the list of who is there can be asked for either way |
 
 ## Limits
 

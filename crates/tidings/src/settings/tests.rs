@@ -48,7 +48,7 @@ fn rooms_are_ruled_by_pattern_in_the_order_of_the_file() {
     let file = file(
         "[limits]\nroom_history_messages = 5\n\
          [[room]]\npattern = 'ticker:*'\nslow_consumer = 'latest'\nhistory_messages = 10\n\
-         [[room]]\npattern = 't*'\nhistory_messages = 20\n",
+         [[room]]\npattern = 't*'\nhistory_messages = 20\npresence_events = false\n",
     );
     let settings = read(&format!("--config {}", file.path().display())).unwrap();
     let of = |name: &str| settings.rules.of(&RoomName::new(name, &settings.limits).unwrap()).clone();
@@ -56,6 +56,7 @@ fn rooms_are_ruled_by_pattern_in_the_order_of_the_file() {
     assert_eq!(of("ticker:eur").history_messages, 10);
     assert_eq!(of("tea").history_messages, 20);
     assert_eq!(of("chat").history_messages, 5);
+    assert!(!of("tea").presence_events && of("chat").presence_events);
 }
 
 #[test]
