@@ -8,6 +8,8 @@ pub mod contract;
 pub mod engine;
 pub mod event;
 pub mod hub;
+#[cfg(test)]
+mod listener;
 pub mod mailbox;
 pub mod memory;
 pub mod messaging;

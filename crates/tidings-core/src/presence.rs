@@ -6,10 +6,13 @@
 //! Refuses to know connections: it counts them.
 
 mod person;
+#[cfg(test)]
+mod property;
 mod room;
 mod stripe;
 #[cfg(test)]
 mod tests;
+mod users;
 
 use std::sync::Arc;
 

@@ -35,8 +35,8 @@ limits! {
         /// engine). Until then, a client that comes back to a silent room is told that it missed
         /// nothing; afterwards, that it may have.
         room_forgotten_after_ms: u64 = 60 * 60_000, 0..=365 * DAY_MS;
-        /// Rooms, and as many idempotency keys, looked at in one second to find what can be
-        /// forgotten. Reached: the others have their turn in the next second.
+        /// Rooms, and as many idempotency keys, users who went and users who typed, looked at in one
+        /// second to find what can be forgotten. Reached: the others have their turn in the next second.
         examined_per_tick: usize = 16_384, 64..=1_000_000;
         /// Announced messages that wait for one shard. Reached: the shard is told that it missed some
         /// and reads the rooms' logs instead, nothing is lost.
@@ -118,7 +118,8 @@ limits! {
         typing_timeout_ms: u64 = 5_000, 100..=DAY_MS;
         /// Least time between two events that tell of the same user's typing in the same room.
         typing_interval_ms: u64 = 3_000, 0..=DAY_MS;
-        /// Users who type in one room at once. Reached: further ones are not noticed.
+        /// Users who type in one room at once, or did within `typing_interval_ms`. Reached: further ones
+        /// are not noticed.
         typists_max: usize = 100, 0..=1_000_000;
         /// Members of a room (of a shard, where a node has several) up to which typing is told to them.
         typing_members_max: usize = 500, 0..=ANY;

@@ -2,18 +2,18 @@
 //!
 //! Owned by a stripe. Refuses to know time: it says what is to be told now and what later.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::collections::BTreeSet;
 
 use tidings_protocol::{Limits, UserId};
 
 use super::RoomPresence;
 use super::person::Stay;
+use super::users::Users;
 use crate::event::{Changes, EventKind};
 use crate::schedule::Moment;
 
 pub(super) struct Room {
-    users: BTreeMap<UserId, Stay>,
+    users: Users,
     /// Whether there are events at all.
     eventful: bool,
     /// What the others believe differs from who is here in exactly these users. Present while
@@ -51,7 +51,7 @@ pub(super) enum Entry {
 
 impl Room {
     pub(super) fn new(eventful: bool) -> Self {
-        Self { users: BTreeMap::new(), eventful, untold: None }
+        Self { users: Users::new(), eventful, untold: None }
     }
 
     pub(super) fn enter(&mut self, user: &UserId, limits: &Limits) -> Entry {
@@ -124,15 +124,12 @@ impl Room {
 
     /// Whether there is nothing left to know of the room.
     pub(super) fn is_over(&self) -> bool {
-        self.users.is_empty() && self.untold.is_none()
+        self.users.len() == 0 && self.untold.is_none()
     }
 
     pub(super) fn page(&self, after: Option<&UserId>, users_max: usize) -> RoomPresence {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = self.users.range::<UserId, _>((from, Bound::Unbounded));
-        let users =
-            rest.by_ref().take(users_max).map(|(user, stay)| (user.clone(), stay.connections())).collect();
-        RoomPresence { users, total: self.users.len(), complete: rest.next().is_none() }
+        let (users, complete) = self.users.page(after, users_max);
+        RoomPresence { users, total: self.users.len(), complete }
     }
 
     #[cfg(test)]
