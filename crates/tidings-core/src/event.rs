@@ -3,7 +3,7 @@
 //! An event has no id and no place in a log. Whoever reads too slowly is spared it; whoever comes
 //! later asks for the present state instead.
 
-use tidings_protocol::{RoomName, UserId};
+use tidings_protocol::{RoomName, ServerFrame, UserId};
 
 /// Something that happened in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,27 @@ impl Event {
             | EventKind::Joined(user)
             | EventKind::Left(user) => Some(user),
             EventKind::Changed(_) => None,
+        }
+    }
+
+    /// What the members are told.
+    pub fn frame(&self) -> ServerFrame<'_> {
+        let room = &self.room;
+        match &self.kind {
+            EventKind::Typing(user) => ServerFrame::UserTyping { room, user },
+            EventKind::StoppedTyping(user) => ServerFrame::UserStoppedTyping { room, user },
+            EventKind::Joined(user) => ServerFrame::UserJoined { room, user },
+            EventKind::Left(user) => ServerFrame::UserLeft { room, user },
+            EventKind::Changed(Changes { users, joined, left, joined_names, left_names }) => {
+                ServerFrame::PresenceChanged {
+                    room,
+                    users: *users,
+                    joined: *joined,
+                    left: *left,
+                    joined_names,
+                    left_names,
+                }
+            }
         }
     }
 }

@@ -8,13 +8,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidings_protocol::{Message, MessageId, RoomName};
+use tidings_protocol::{Message, MessageId, RoomName, SessionId, UserId};
 
 use crate::engine::{EngineError, Page, Published};
 use crate::event::Event;
 use crate::hub::Inbox;
+use crate::messaging::{ErrandAnswer, ErrandKey, Ticket};
 use crate::rooms::SubscriptionKey;
-use crate::slots::SlotKey;
+use crate::sessions::{Claim, Claimed};
+use crate::slots::{Slot, SlotKey};
 
 /// Something posted to a shard, in the order of posting.
 #[derive(Debug)]
@@ -45,8 +47,8 @@ pub enum Post {
         publisher: SlotKey,
         /// Where.
         room: RoomName,
-        /// The client's name for the request, if it wants an `ack`.
-        reference: Option<Box<str>>,
+        /// Where the `ack` goes, if one is wanted.
+        ticket: Ticket,
         /// The message's id.
         result: Result<Published, EngineError>,
     },
@@ -59,6 +61,43 @@ pub enum Post {
         /// What was read.
         page: Result<Page, EngineError>,
     },
+    /// Somebody asks for a session that a connection of this shard has, or had.
+    Claim {
+        /// That connection's slot.
+        holder: Slot,
+        /// Who asks.
+        claim: Claim,
+    },
+    /// Answer to a claim of this shard's.
+    Claimed {
+        /// What was claimed.
+        claim: Claim,
+        /// What became of it.
+        result: Claimed,
+    },
+    /// A session that a connection of this shard has, or had, says something by another connection.
+    Errand {
+        /// The slot of the connection that has the session.
+        holder: Slot,
+        /// The session.
+        session: SessionId,
+        /// The client's frame, as JSON.
+        frame: Arc<str>,
+        /// Where the answer goes.
+        errand: ErrandKey,
+    },
+    /// Answer to an errand of this shard's.
+    ErrandDone {
+        /// The connection that came with it.
+        errand: SlotKey,
+        /// What it is to be told.
+        answer: ErrandAnswer,
+    },
+    /// A user's connections are to be closed.
+    Disconnect {
+        /// Whose.
+        user: UserId,
+    },
 }
 
 /// A client's question for a stretch of a room's log.
@@ -70,8 +109,8 @@ pub struct HistoryQuery {
     pub after: MessageId,
     /// At most so many.
     pub messages_max: usize,
-    /// The client's name for the request.
-    pub reference: Option<Box<str>>,
+    /// Where the answer goes.
+    pub ticket: Ticket,
 }
 
 /// See the module.

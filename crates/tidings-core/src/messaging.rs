@@ -5,10 +5,14 @@
 //! the mailbox come in; batches go out through an [`Outlet`]. A state machine: refuses to wait, to
 //! read a clock, and to touch a socket.
 
+mod answering;
 mod client;
+mod coming;
 mod commands;
 mod delivering;
+mod errands;
 mod subscribing;
+mod telling;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,18 +20,26 @@ use std::sync::Arc;
 use tidings_protocol::{Limits, SessionId};
 
 use self::client::Client;
+use self::coming::Claiming;
+use self::errands::Errand;
 use self::subscribing::JoinRequest;
+use self::telling::Progress;
 use crate::engine::{Engine, Timestamp};
 use crate::hub::Hub;
 use crate::mailbox::{Mailbox, Post};
 use crate::options::RoomRules;
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, Telling};
+use crate::people::People;
 use crate::rooms::Rooms;
 use crate::slots::{Slot, SlotKey};
 use crate::telemetry::{Counter, Counters};
 
-pub use self::client::Entrance;
+pub use self::answering::{ErrandAnswer, ErrandKey, Ticket};
+pub use self::client::{Entrance, Introduction, Manner, PollEnd};
 pub use self::commands::Wish;
+
+/// Where a connection is that names no room.
+const LOBBY: &str = "lobby";
 
 /// What a shard's messaging works with.
 pub struct Wiring {
@@ -43,6 +55,8 @@ pub struct Wiring {
     pub engine: Arc<dyn Engine>,
     /// Told when this shard enters and exits a room.
     pub hub: Arc<Hub>,
+    /// Sessions, presence and typing.
+    pub people: Arc<People>,
     /// Where the engine's answers and announcements arrive.
     pub mailbox: Arc<Mailbox>,
     /// What happened.
@@ -75,6 +89,14 @@ pub struct Messaging<E> {
     to_read: Vec<(Slot, Slot)>,
     /// Memberships whose log could not be read; tried again by [`Messaging::tick`].
     to_retry: Vec<(Slot, Slot)>,
+    /// Connections that wait for the session they claim.
+    claiming: HashMap<Slot, Box<Claiming>>,
+    /// What the clients that poll call themselves.
+    polls: HashMap<Slot, Box<str>>,
+    /// Connections that came to say one thing.
+    errands: HashMap<Slot, Errand>,
+    /// Events on their way to the members of their rooms.
+    telling: VecDeque<(Telling<E>, Progress)>,
 }
 
 impl<E: Default> Messaging<E> {
@@ -89,6 +111,10 @@ impl<E: Default> Messaging<E> {
             fanning: VecDeque::new(),
             to_read: Vec::new(),
             to_retry: Vec::new(),
+            claiming: HashMap::new(),
+            polls: HashMap::new(),
+            errands: HashMap::new(),
+            telling: VecDeque::new(),
         }
     }
 
@@ -101,15 +127,22 @@ impl<E: Default> Messaging<E> {
     pub fn receive(&mut self, post: Post, outlet: &mut impl Outlet<Encoded = E>) {
         match post {
             Post::Announced(message) => self.announced(message),
-            Post::Told(_) => {}
+            Post::Told(event) => self.told(event),
             Post::Watched { room, head } => self.watched(room, head, outlet),
             Post::PageRead { subscription, after, page } => {
                 self.page_read(subscription, after, page, outlet);
             }
-            Post::Published { publisher, room, reference, result } => {
-                self.published(publisher, &room, reference.as_deref(), result, outlet);
+            Post::Published { publisher, room, ticket, result } => {
+                self.published(publisher, &room, &ticket, result, outlet);
             }
             Post::HistoryRead { asker, query, page } => self.history_read(asker, &query, page, outlet),
+            Post::Claim { holder, claim } => self.asked_for(holder, &claim, outlet),
+            Post::Claimed { claim, result } => self.claimed(&claim, result, outlet),
+            Post::Errand { holder, session, frame, errand } => {
+                self.errand(holder, session, &frame, errand, outlet);
+            }
+            Post::ErrandDone { errand, answer } => self.errand_done(errand, answer, outlet),
+            Post::Disconnect { user } => self.disconnect(&user, outlet),
         }
     }
 
@@ -125,6 +158,7 @@ impl<E: Default> Messaging<E> {
         let Some(client) = self.clients.get(client as usize) else { return true };
         usize::from(client.pending_requests) < self.wiring.limits.pending_requests_max
             && !client.reads_history
+            && client.standing != client::Standing::Claiming
     }
 
     fn count(&self, counter: Counter) {

@@ -156,12 +156,30 @@ impl<E: Default> Rooms<E> {
     pub(crate) fn enter(&mut self, client: Slot, room: Slot, cursor: MessageId) {
         let members = &mut self.rooms.get_mut(room).expect("one enters a room that is open").members;
         let place = u32::try_from(members.len()).expect("members are connections, of which there are fewer");
-        members.push(Member { slot: client, pace: Pace::Waiting, cursor });
+        members.push(Member {
+            slot: client,
+            pace: Pace::Waiting,
+            delivered: false,
+            marked: false,
+            seen: false,
+            cursor,
+        });
         let index = client as usize;
         if self.subscriptions.len() <= index {
             self.subscriptions.resize_with(index + 1, Subscriptions::default);
         }
         self.subscriptions[index].add(Subscription { room, place });
+    }
+
+    /// Marks all memberships of a connection.
+    pub(crate) fn mark(&mut self, client: Slot) {
+        let subscriptions = self.subscriptions.get(client as usize).map_or(&[][..], Subscriptions::as_slice);
+        for subscription in subscriptions {
+            let room = self.rooms.get_mut(subscription.room);
+            if let Some(member) = room.and_then(|room| room.members.get_mut(subscription.place as usize)) {
+                member.marked = true;
+            }
+        }
     }
 
     /// Ends a membership. Gives the room's name if it was the last one's: the room is closed.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tidings_core::memory::MemoryEngine;
 use tidings_core::telemetry::Counters;
 use tidings_core::{
-    Batch, Collected, Completion, Engine, Entrance, Hub, Identity, Inbox, Mailbox, Messaging, Now, Outlet,
-    Post, Publication, RoomOptions, RoomRules, Slot, SlotKey, SlowConsumerPolicy, Timestamp, Wiring,
+    Batch, Collected, Completion, Engine, Entrance, Hub, Inbox, Introduction, Mailbox, Messaging, Now,
+    Outlet, People, Post, Publication, RoomOptions, RoomRules, Slot, SlotKey, SlowConsumerPolicy, Telling,
+    Timestamp, Wiring,
 };
 use tidings_protocol::codes::CloseCode;
 use tidings_protocol::{Limits, MessageId, Payload, RoomName, ServerFrame, SessionId};
@@ -42,6 +43,18 @@ impl Outlet for Recorder {
         taken
     }
 
+    fn deliver_marked(&mut self, to: Slot, batch: &mut Batch<()>, index: usize, _cursor: &str) -> bool {
+        self.takes > 0 && self.deliver(to, batch, index) > 0
+    }
+
+    fn mark(&mut self, _to: Slot, _cursor: &str) {}
+
+    fn tell(&mut self, _to: Slot, _telling: &mut Telling<()>) -> bool {
+        true
+    }
+
+    fn relay(&mut self, _to: Slot, _status: u16, _json: &[u8]) {}
+
     fn answer(&mut self, _to: Slot, frame: &ServerFrame<'_>) {
         if let ServerFrame::Gap { after, before, .. } = frame {
             self.gaps.push((after.0, before.0));
@@ -71,6 +84,7 @@ impl Fixture {
             Arc::clone(&limits),
             Timestamp(0),
         ));
+        let people = People::new(&hub, &limits, &rules);
         let mailbox = Arc::new(Mailbox::new(1_000, || {}));
         hub.connect(vec![Arc::clone(&mailbox) as Arc<dyn Inbox>]);
         let room = RoomName::new("chat", &limits).unwrap();
@@ -81,6 +95,7 @@ impl Fixture {
             rules,
             engine: Arc::clone(&engine) as Arc<dyn Engine>,
             hub,
+            people,
             mailbox: Arc::clone(&mailbox),
             counters: Arc::new(Counters::new()),
             new_session: Box::new(|| SessionId::from_bytes([7; 16])),
@@ -104,12 +119,11 @@ impl Fixture {
     }
 
     fn come_in(&mut self, position: Option<u64>) {
-        let entrance = Entrance::Room {
-            room: self.room.clone(),
-            identity: Identity::default(),
-            last_message_id: position.map(MessageId),
+        let introduction = Introduction {
+            rooms: vec![(self.room.clone(), position.map(MessageId))],
+            ..Introduction::default()
         };
-        self.messaging.opened(CLIENT, entrance, &mut self.recorder);
+        self.messaging.opened(CLIENT, Entrance::Session(Box::new(introduction)), &mut self.recorder);
     }
 
     fn mail(&self) -> Vec<Post> {

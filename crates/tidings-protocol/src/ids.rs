@@ -105,6 +105,21 @@ name_type! {
     UserId, user_id_bytes_max
 }
 
+/// What the name of a user's own room begins with. Clients cannot join or name other users' rooms.
+const OWN_ROOM_MARK: char = '@';
+
+impl RoomName {
+    /// The room in which messages to a user are stored; each of the user's sessions is in it.
+    pub fn of_user(user: &UserId) -> Self {
+        Self(format!("{OWN_ROOM_MARK}{user}").into())
+    }
+
+    /// Whether it is some user's own room.
+    pub fn is_of_a_user(&self) -> bool {
+        self.0.starts_with(OWN_ROOM_MARK)
+    }
+}
+
 /// Names a client across reconnects, transports and nodes: 128 bits of the system's randomness.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId([u8; 16]);

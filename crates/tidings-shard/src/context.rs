@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidings_core::{Engine, Hub, RoomRules};
+use tidings_core::{Engine, Hub, People, RoomRules};
 use tidings_protocol::Limits;
 
 use crate::capacity::{Capacity, Seat};
@@ -19,6 +19,8 @@ pub struct Context<S = std::net::TcpStream> {
     pub engine: Arc<dyn Engine>,
     /// Who has members in which room.
     pub hub: Arc<Hub>,
+    /// Sessions, presence and typing.
+    pub people: Arc<People>,
     /// How many clients the node holds.
     pub capacity: Arc<Capacity>,
     /// Takes connections that ask for something else.
@@ -38,6 +40,7 @@ impl<S> Clone for Context<S> {
             rules: Arc::clone(&self.rules),
             engine: Arc::clone(&self.engine),
             hub: Arc::clone(&self.hub),
+            people: Arc::clone(&self.people),
             capacity: Arc::clone(&self.capacity),
             reception: Arc::clone(&self.reception),
             echo: self.echo,

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use tidings_core::Batch;
+use tidings_core::{Batch, Telling};
 use tidings_protocol::server::encode_message;
 use tidings_websocket::deflate::{Deflaters, window_bits_needed};
 use tidings_websocket::encoder;
@@ -60,6 +60,25 @@ pub fn frames(batch: &mut Batch<Encoded>, encoding: Encoding, tools: &mut Tools)
         Encoding::JsonDeflate(bits) => deflated(batch, bits, tools),
     };
     batch.encoded.0.push((encoding, Rc::clone(&frames)));
+    frames
+}
+
+/// An event's frame in an encoding; made when first asked for.
+pub fn event(telling: &mut Telling<Encoded>, encoding: Encoding, tools: &mut Tools) -> Rc<Frames> {
+    // An event is too short to be worth inflating.
+    let encoding = match encoding {
+        Encoding::JsonDeflate(_) => Encoding::Json,
+        other => other,
+    };
+    if let Some((_, frames)) = telling.encoded.0.iter().find(|(known, _)| *known == encoding) {
+        return Rc::clone(frames);
+    }
+    tools.json.clear();
+    telling.event.frame().encode(&mut tools.json);
+    let mut bytes = Vec::new();
+    encoder::frame(&mut bytes, Opcode::Text, &tools.json);
+    let frames = Rc::new(Frames { ends: vec![end(&bytes)], bytes });
+    telling.encoded.0.push((encoding, Rc::clone(&frames)));
     frames
 }
 

@@ -91,6 +91,7 @@ impl<I: Io> Shard<I> {
             rules: Arc::clone(&context.rules),
             engine: Arc::clone(&context.engine),
             hub: Arc::clone(&context.hub),
+            people: Arc::clone(&context.people),
             mailbox: Arc::clone(&mailbox),
             counters: Arc::clone(&counters),
             new_session,

@@ -47,6 +47,8 @@ pub fn start(context: &Context, listeners: Vec<Listeners>, shards: usize) -> io:
     }
     let prepared = shares.into_iter().map(|share| prepare(share, context)).collect::<io::Result<Vec<_>>>()?;
     context.hub.connect(prepared.iter().map(|shard| Arc::clone(&shard.mailbox) as Arc<dyn Inbox>).collect());
+    let mailboxes = prepared.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
+    context.people.sessions.connect(mailboxes);
     let doors = prepared.iter().map(|shard| Door { gate: Arc::clone(&shard.gate), waker: shard.tcp.waker() });
     let handle = ShardsHandle { doors: doors.collect(), next: Arc::default() };
     let counters = prepared.iter().map(|shard| Arc::clone(&shard.counters)).collect();

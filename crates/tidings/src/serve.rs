@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::memory::MemoryEngine;
-use tidings_core::{Engine, Hub, Timestamp};
+use tidings_core::{Engine, Hub, People, Timestamp};
 use tidings_protocol::Limits;
 use tidings_server::{Server, Setup};
 use tidings_shard::{Capacity, Context, Listeners, Shards};
@@ -52,6 +52,7 @@ struct Node {
     addresses: Vec<std::net::SocketAddr>,
     limits: Arc<Limits>,
     engine: Arc<dyn Engine>,
+    people: Arc<People>,
     server: Server,
     shards: Shards,
 }
@@ -63,6 +64,7 @@ impl Node {
         let limits = Arc::new(settings.limits.clone());
         let rules = Arc::new(settings.rules.clone());
         let hub = Arc::new(Hub::new());
+        let people = People::new(&hub, &limits, &rules);
         let engine = MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits), now());
         let engine: Arc<dyn Engine> = Arc::new(engine);
         let setup = Setup {
@@ -79,6 +81,7 @@ impl Node {
             rules,
             engine: Arc::clone(&engine),
             hub,
+            people: Arc::clone(&people),
             capacity: Capacity::new(&limits),
             reception: Arc::new(reception::Desk(server.clone())),
             echo: settings.echo,
@@ -87,7 +90,7 @@ impl Node {
         let shards = tidings_shard::start(&context, listeners, settings.shards)
             .map_err(|error| Failure::fault(format!("the shards could not be started: {error}")))?;
         server.connect(reception::shards(&shards, context.capacity));
-        Ok(Self { addresses, limits, engine, server, shards })
+        Ok(Self { addresses, limits, engine, people, server, shards })
     }
 
     /// Runs until the first signal; ends with a fault if a shard does.
@@ -106,7 +109,9 @@ impl Node {
     }
 
     fn tick(&self) -> Result<(), Failure> {
-        self.engine.tick(now());
+        let now = now();
+        self.engine.tick(now);
+        self.people.tick(now);
         if self.shards.any_ended() {
             return Err(Failure::fault("a shard ended by itself: report it, with the log above"));
         }

@@ -1,5 +1,7 @@
 //! What the rules of messaging remember of a connection.
 
+use std::sync::Arc;
+
 use tidings_protocol::{MessageId, RoomName, SessionId};
 
 use crate::rights::Identity;
@@ -10,15 +12,54 @@ use crate::slots::SlotKey;
 pub enum Entrance {
     /// `/ws`: silent, a guest in the room `lobby` until a `hello` says otherwise.
     Lobby,
-    /// `/ws/{room}` and `/ws/{room}/{user}`: joined at once, the first frame sent is `session`.
-    Room {
-        /// The room.
-        room: RoomName,
-        /// Who comes in.
-        identity: Identity,
-        /// The last message the client has, when it comes back.
-        last_message_id: Option<MessageId>,
+    /// `/ws/{room}`, `/ws/{room}/{user}`, `/events`, `/poll/{client_id}`: a session at once.
+    Session(Box<Introduction>),
+    /// `POST /sessions/{session_id}/send`: says one thing for a session.
+    Errand {
+        /// The session.
+        session: SessionId,
+        /// A client's frame, as JSON.
+        frame: Arc<str>,
     },
+}
+
+/// What a client that comes in says about itself, in a `hello`, a path or a query.
+#[derive(Debug, Clone, Default)]
+pub struct Introduction {
+    /// The session that it resumes.
+    pub session: Option<SessionId>,
+    /// Who it says it is.
+    pub identity: Identity,
+    /// Rooms it wants to be in, each once, with its position where it has one.
+    pub rooms: Vec<(RoomName, Option<MessageId>)>,
+    /// Its position in the one room that its session is in.
+    pub last_message_id: Option<MessageId>,
+    /// How it is spoken to.
+    pub manner: Manner,
+}
+
+/// How a client is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Manner {
+    /// It speaks and listens by one connection: what it missed comes in one `restore` a room.
+    #[default]
+    Conversation,
+    /// It only listens: what it missed comes as messages, with cursors to come back by.
+    Feed,
+    /// It asks again and again, and gets what there is.
+    Poll {
+        /// What it calls itself, so that its place can be remembered.
+        client: Box<str>,
+    },
+}
+
+/// How a long poll ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollEnd {
+    /// Where the client stands; `None` if no room's end is known yet.
+    pub cursor: Option<String>,
+    /// Its session.
+    pub session: SessionId,
 }
 
 /// What a connection has become.
@@ -31,8 +72,12 @@ pub(super) enum Standing {
     Newcomer,
     /// On `/ws`, spoke without a `hello`: no session.
     Guest,
+    /// Waits for the session that it claims.
+    Claiming,
     /// Has a session.
     Session,
+    /// Came to say one thing for a session, which it may have meanwhile.
+    Errand,
 }
 
 /// One connection. Small, because most of them are idle most of the time.
@@ -45,6 +90,10 @@ pub(super) struct Client {
     /// One of them is a `history`, whose answer may be as large as half an outbox: no more than one
     /// at a time, and the next only when there is room for it.
     pub(super) reads_history: bool,
+    /// It reads a feed: the memberships of one in several rooms are marked.
+    pub(super) feed: bool,
+    /// It was typing lately: what it says or its leaving ends that.
+    pub(super) typed: bool,
     pub(super) rate: Bucket,
     pub(super) session: SessionId,
     pub(super) identity: Identity,
@@ -61,6 +110,8 @@ impl Client {
             standing,
             pending_requests: 0,
             reads_history: false,
+            feed: false,
+            typed: false,
             rate: Bucket::full(frames_per_second, now_ms),
             session: SessionId::from_bytes([0; 16]),
             identity: Identity::default(),
@@ -68,7 +119,7 @@ impl Client {
     }
 
     pub(super) fn session(&self) -> Option<SessionId> {
-        (self.standing == Standing::Session).then_some(self.session)
+        matches!(self.standing, Standing::Session | Standing::Errand).then_some(self.session)
     }
 }
 

@@ -1,23 +1,22 @@
 //! What a client's frame does: one function per frame of the wire contract.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tidings_protocol::client::{Hello, Said};
 use tidings_protocol::codes::ErrorCode;
 use tidings_protocol::{ClientFrame, Decoded, FrameError, Limits, MessageId, Payload, RoomName, ServerFrame};
 
-use super::Messaging;
-use super::client::{Client, Entrance, Standing};
+use super::client::{Client, Entrance, Introduction, Manner, Standing};
 use super::subscribing::{Answer, JoinRequest};
+use super::{ErrandKey, LOBBY, Messaging, Ticket};
 use crate::engine::{Completion, EngineError, IdempotencyKey, Page, Position, Publication, Published};
 use crate::mailbox::{HistoryQuery, Post};
 use crate::outlet::Outlet;
 use crate::recovery;
+use crate::rights::Identity;
 use crate::slots::{Slot, SlotKey};
 use crate::telemetry::Counter;
-
-/// Where a connection on `/ws` is until it says otherwise.
-const LOBBY: &str = "lobby";
 
 /// What a client's data asks of whoever holds its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,52 +28,27 @@ pub enum Wish {
 }
 
 impl<E: Default> Messaging<E> {
-    /// A connection is open and speaks messages.
+    /// A connection is open.
     pub fn opened(&mut self, key: SlotKey, entrance: Entrance, outlet: &mut impl Outlet<Encoded = E>) {
-        let standing = match entrance {
-            Entrance::Lobby => Standing::Newcomer,
-            Entrance::Room { .. } => Standing::Session,
-        };
         let per_second = self.wiring.limits.messages_per_second_max;
-        let mut client = Client::new(key, standing, per_second, self.now.monotonic_ms);
         let index = key.slot as usize;
         if self.clients.len() <= index {
             self.clients.resize_with(index + 1, Client::absent);
         }
+        self.clients[index] = Client::new(key, Standing::Newcomer, per_second, self.now.monotonic_ms);
         match entrance {
             Entrance::Lobby => {
-                self.clients[index] = client;
                 let lobby = self.lobby();
-                self.join(
-                    key.slot,
-                    &lobby,
-                    JoinRequest { from: Position::Head, answer: Answer::Silent },
-                    outlet,
-                );
+                self.join(key.slot, &lobby, JoinRequest::silent(Position::Head), outlet);
             }
-            Entrance::Room { room, identity, last_message_id } => {
-                client.session = (self.wiring.new_session)();
-                client.identity = identity;
-                self.clients[index] = client;
-                self.tell_session(key.slot, std::slice::from_ref(&room), false, outlet);
-                self.join(key.slot, &room, JoinRequest::resuming(last_message_id), outlet);
-            }
-        }
-    }
-
-    /// A connection is gone.
-    pub fn closed(&mut self, slot: Slot) {
-        while let Some(subscription) = self.rooms.of(slot).as_slice().last().copied() {
-            self.exit(slot, subscription.room);
-        }
-        if let Some(client) = self.clients.get_mut(slot as usize) {
-            *client = Client::absent();
+            Entrance::Session(introduction) => self.introduce(key.slot, *introduction, outlet),
+            Entrance::Errand { session, frame } => self.run_errand(key.slot, session, frame, outlet),
         }
     }
 
     /// A client sent text.
     pub fn text(&mut self, slot: Slot, text: &str, outlet: &mut impl Outlet<Encoded = E>) -> Wish {
-        if !self.admit(slot, outlet) {
+        if !self.admit(slot, &Ticket::default(), outlet) {
             return Wish::Stay;
         }
         let limits = Arc::clone(&self.wiring.limits);
@@ -86,34 +60,39 @@ impl<E: Default> Messaging<E> {
             Decoded::Frame(ClientFrame::Hello(hello)) => self.hello(slot, hello, outlet),
             Decoded::Frame(frame) => {
                 self.spoke_without_hello(slot);
-                return self.frame(slot, frame, outlet);
+                return self.frame(slot, frame, None, outlet);
             }
             Decoded::Chat(text) => {
                 self.spoke_without_hello(slot);
                 self.chat(slot, Payload::Text(text.into()), outlet);
             }
             // Whoever mistyped its hello may say it again.
-            Decoded::Refused(error) => self.refuse_frame(slot, &error, outlet),
+            Decoded::Refused(error) => self.refuse_frame(slot, &error, &Ticket::default(), outlet),
         }
         Wish::Stay
     }
 
     /// A client sent bytes: a binary message to its one room.
     pub fn binary(&mut self, slot: Slot, bytes: &[u8], outlet: &mut impl Outlet<Encoded = E>) {
-        if self.admit(slot, outlet) {
+        if self.admit(slot, &Ticket::default(), outlet) {
             self.spoke_without_hello(slot);
             self.chat(slot, Payload::Binary(bytes.into()), outlet);
         }
     }
 
     /// Whether a frame may be processed: the client sends no faster than it may.
-    fn admit(&mut self, slot: Slot, outlet: &mut impl Outlet<Encoded = E>) -> bool {
+    pub(super) fn admit(
+        &mut self,
+        slot: Slot,
+        ticket: &Ticket,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) -> bool {
         let per_second = self.wiring.limits.messages_per_second_max;
         let Some(client) = self.clients.get_mut(slot as usize) else { return false };
         let admitted = client.rate.take(per_second, self.now.monotonic_ms);
         if !admitted {
             self.count(Counter::RateLimitReached);
-            self.refuse(slot, ErrorCode::RateLimited, None, outlet);
+            self.refuse(slot, ErrorCode::RateLimited, ticket, outlet);
         }
         admitted
     }
@@ -125,42 +104,63 @@ impl<E: Default> Messaging<E> {
         }
     }
 
-    fn frame(&mut self, slot: Slot, frame: ClientFrame<'_>, outlet: &mut impl Outlet<Encoded = E>) -> Wish {
+    /// One frame, said on the client's own connection or by an errand.
+    pub(super) fn frame(
+        &mut self,
+        slot: Slot,
+        frame: ClientFrame<'_>,
+        errand: Option<ErrandKey>,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) -> Wish {
+        let ticket =
+            |reference: Option<Cow<'_, str>>| Ticket { reference: reference.map(Into::into), errand };
         match frame {
+            ClientFrame::Hello(_) if errand.is_some() => {
+                let advice = "an errand is said for a session that is there already: leave hello out";
+                let error = FrameError::new(ErrorCode::BadFrame, advice);
+                self.refuse_frame(slot, &error, &ticket(None), outlet);
+            }
             ClientFrame::Hello(hello) => self.hello(slot, hello, outlet),
             ClientFrame::Join { room, last_message_id, reference } => {
-                let answer = Answer::Joined { reference: reference.map(Into::into) };
+                let answer = Answer::Joined { ticket: ticket(reference) };
                 let from = last_message_id.map_or(Position::Head, Position::After);
-                self.join(slot, &room, JoinRequest { from, answer }, outlet);
+                self.join(slot, &room, JoinRequest { from, answer, doubtful: false }, outlet);
             }
             ClientFrame::Leave { room, reference } => {
-                self.leave(slot, room.as_deref(), reference.as_deref(), outlet);
+                self.leave(slot, room.as_deref(), &ticket(reference), outlet);
             }
             ClientFrame::Message { room, payload, key, reference } => {
                 let payload = match payload {
                     Said::Text(text) => Payload::Text(text.into()),
                     Said::Data(json) => Payload::Data(json.to_owned()),
                 };
-                let reference = reference.map(Into::into);
+                let ticket = ticket(reference);
                 match self.target(slot, room.as_deref()) {
-                    Some(room) => self.publish(slot, room, payload, key.map(Into::into), reference),
-                    None => self.refuse(slot, ErrorCode::RoomRequired, reference.as_deref(), outlet),
+                    Ok(room) => self.publish(slot, room, payload, key.map(Into::into), ticket),
+                    Err(code) => self.refuse(slot, code, &ticket, outlet),
                 }
             }
             ClientFrame::History { room, after, limit, reference } => {
-                let reference = reference.map(Into::into);
+                let ticket = ticket(reference);
                 match self.target(slot, room.as_deref()) {
-                    Some(room) => self.history(slot, room, after, limit, reference),
-                    None => self.refuse(slot, ErrorCode::RoomRequired, reference.as_deref(), outlet),
+                    Ok(room) => self.history(slot, room, after, limit, ticket),
+                    Err(code) => self.refuse(slot, code, &ticket, outlet),
                 }
             }
-            ClientFrame::Ping => outlet.answer(slot, &ServerFrame::Pong),
-            ClientFrame::RestartAck => return Wish::Restart,
-            ClientFrame::TypingStart { .. } | ClientFrame::TypingStop { .. } => {
-                self.refuse(slot, ErrorCode::NotSupported, None, outlet);
+            ClientFrame::TypingStart { room } => {
+                self.typing(slot, room.as_deref(), true, &ticket(None), outlet);
             }
-            ClientFrame::Presence { reference, .. } | ClientFrame::Unserved { reference, .. } => {
-                self.refuse(slot, ErrorCode::NotSupported, reference.as_deref(), outlet);
+            ClientFrame::TypingStop { room } => {
+                self.typing(slot, room.as_deref(), false, &ticket(None), outlet);
+            }
+            ClientFrame::Presence { room, after, reference } => {
+                self.presence(slot, room.as_deref(), after.as_ref(), &ticket(reference), outlet);
+            }
+            ClientFrame::Ping => self.answer(slot, &ticket(None), &ServerFrame::Pong, outlet),
+            ClientFrame::RestartAck if errand.is_none() => return Wish::Restart,
+            ClientFrame::RestartAck => self.done(&ticket(None)),
+            ClientFrame::Unserved { reference, .. } => {
+                self.refuse(slot, ErrorCode::NotSupported, &ticket(reference), outlet);
             }
         }
         Wish::Stay
@@ -174,89 +174,82 @@ impl<E: Default> Messaging<E> {
                 ErrorCode::BadFrame,
                 "the connection has its session already: say hello as the first frame on /ws",
             );
-            return self.refuse_frame(slot, &error, outlet);
+            return self.refuse_frame(slot, &error, &Ticket::default(), outlet);
         }
-        let resumed = hello.session_id.is_some();
-        let session = hello.session_id.unwrap_or_else(|| (self.wiring.new_session)());
-        let client = &mut self.clients[slot as usize];
-        client.standing = Standing::Session;
-        client.session = session;
-        client.identity.user = hello.user_id.clone();
-        let rooms = self.rooms_of_hello(&hello);
-        self.leave_lobby_unless_in(slot, &rooms);
-        let names: Vec<RoomName> = rooms.iter().map(|(room, _)| room.clone()).collect();
-        self.tell_session(slot, &names, resumed, outlet);
-        for (room, position) in rooms {
-            self.join(slot, &room, JoinRequest::resuming(position), outlet);
-        }
-    }
-
-    /// The rooms that a `hello` asks for, each with the client's position in it.
-    fn rooms_of_hello(&self, hello: &Hello<'_>) -> Vec<(RoomName, Option<MessageId>)> {
         let mut rooms: Vec<(RoomName, Option<MessageId>)> =
             hello.positions.iter().map(|(room, position)| (room.clone(), Some(*position))).collect();
-        for room in &hello.rooms {
-            if !rooms.iter().any(|(known, _)| known == room) {
-                rooms.push((room.clone(), None));
+        for room in hello.rooms {
+            if !rooms.iter().any(|(known, _)| *known == room) {
+                rooms.push((room, None));
             }
         }
-        if rooms.is_empty() {
-            rooms.push((self.lobby(), None));
-        }
-        if let ([(_, position)], Some(last)) = (rooms.as_mut_slice(), hello.last_message_id) {
-            position.get_or_insert(last);
-        }
-        rooms
-    }
-
-    fn leave_lobby_unless_in(&mut self, slot: Slot, rooms: &[(RoomName, Option<MessageId>)]) {
-        let stays = rooms.iter().any(|(room, position)| room.as_str() == LOBBY && position.is_none());
-        if let Some(lobby) = self.rooms.find(LOBBY).filter(|_| !stays) {
-            self.exit(slot, lobby);
-        }
+        let introduction = Introduction {
+            session: hello.session_id,
+            identity: Identity { user: hello.user_id },
+            rooms,
+            last_message_id: hello.last_message_id,
+            manner: Manner::Conversation,
+        };
+        self.introduce(slot, introduction, outlet);
     }
 
     fn leave(
         &mut self,
         slot: Slot,
         room: Option<&str>,
-        reference: Option<&str>,
+        ticket: &Ticket,
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
-        let Some(name) = self.target(slot, room) else {
-            return self.refuse(slot, ErrorCode::RoomRequired, reference, outlet);
+        let name = match self.target(slot, room) {
+            Ok(name) if name.is_of_a_user() => {
+                return self.refuse(slot, ErrorCode::Forbidden, ticket, outlet);
+            }
+            Ok(name) => name,
+            Err(code) => return self.refuse(slot, code, ticket, outlet),
         };
         let found = self.rooms.find(name.as_str());
         let cursor = found.and_then(|room| self.rooms.member_mut(slot, room)).map(|member| member.cursor);
         let (Some(room), Some(last_message_id)) = (found, cursor) else {
-            return self.refuse(slot, ErrorCode::NotInRoom, reference, outlet);
+            return self.refuse(slot, ErrorCode::NotInRoom, ticket, outlet);
         };
         let undone = self.exit(slot, room);
-        if let Some(Answer::Joined { reference: Some(reference) }) = undone.map(|request| request.answer) {
+        if let Some(Answer::Joined { ticket }) = undone.map(|request| request.answer)
+            && ticket.wants_ack()
+        {
             // It left before the engine had answered its join.
-            self.refuse(slot, ErrorCode::NotInRoom, Some(&reference), outlet);
+            self.refuse(slot, ErrorCode::NotInRoom, &ticket, outlet);
         }
-        outlet.answer(slot, &ServerFrame::Left { room: &name, last_message_id, reference });
+        let reference = ticket.reference();
+        self.answer(slot, ticket, &ServerFrame::Left { room: &name, last_message_id, reference }, outlet);
     }
 
     fn chat(&mut self, slot: Slot, payload: Payload, outlet: &mut impl Outlet<Encoded = E>) {
         match self.target(slot, None) {
-            Some(room) => self.publish(slot, room, payload, None, None),
-            None => self.refuse(slot, ErrorCode::RoomRequired, None, outlet),
+            Ok(room) => self.publish(slot, room, payload, None, Ticket::default()),
+            Err(code) => self.refuse(slot, code, &Ticket::default(), outlet),
         }
     }
 
-    /// The room a frame is about: the one it names, else the only one its connection is in.
-    fn target(&self, slot: Slot, named: Option<&str>) -> Option<RoomName> {
-        let room = match (named, self.rooms.of(slot).as_slice()) {
-            (Some(name), _) => self.rooms.find(name),
-            (None, [only]) => Some(only.room),
-            (None, _) => return None,
+    /// The room a frame is about: the one it names, else the only one its connection is in; the
+    /// user's own room does not count as one.
+    pub(super) fn target(&self, slot: Slot, named: Option<&str>) -> Result<RoomName, ErrorCode> {
+        let room = match named {
+            Some(name) => match self.rooms.find(name).and_then(|room| self.rooms.room(room)) {
+                Some(room) => room.name.clone(),
+                None => RoomName::new(name, &self.wiring.limits).map_err(|_| ErrorCode::BadRoom)?,
+            },
+            None => {
+                let subscriptions = self.rooms.of(slot).as_slice().iter();
+                let rooms = subscriptions.filter_map(|subscription| self.rooms.room(subscription.room));
+                let mut shared = rooms.filter(|room| !room.name.is_of_a_user());
+                match (shared.next(), shared.next()) {
+                    (Some(only), None) => only.name.clone(),
+                    _ => return Err(ErrorCode::RoomRequired),
+                }
+            }
         };
-        match room.and_then(|room| self.rooms.room(room)) {
-            Some(room) => Some(room.name.clone()),
-            None => RoomName::new(named?, &self.wiring.limits).ok(),
-        }
+        let allowed = self.clients[slot as usize].identity.may_use(&room);
+        allowed.then_some(room).ok_or(ErrorCode::Forbidden)
     }
 
     fn publish(
@@ -265,12 +258,13 @@ impl<E: Default> Messaging<E> {
         room: RoomName,
         payload: Payload,
         key: Option<Box<str>>,
-        reference: Option<Box<str>>,
+        ticket: Ticket,
     ) {
+        self.stop_typing(slot, &room);
         let client = &mut self.clients[slot as usize];
         let idempotency_key = client
             .session()
-            .zip(reference.clone())
+            .zip(ticket.reference.clone())
             .map(|(session, reference)| IdempotencyKey { session: Some(session), reference });
         let user = client.identity.user.clone();
         client.pending_requests += 1;
@@ -279,7 +273,7 @@ impl<E: Default> Messaging<E> {
         let mailbox = Arc::clone(&self.wiring.mailbox);
         let answered = room.clone();
         let done = Completion::new(move |result| {
-            mailbox.post(Post::Published { publisher, room: answered, reference, result });
+            mailbox.post(Post::Published { publisher, room: answered, ticket, result });
         });
         let publication = Publication { room, user, key, payload, idempotency_key };
         self.wiring.engine.publish(self.now.wall, publication, done);
@@ -290,22 +284,20 @@ impl<E: Default> Messaging<E> {
         &mut self,
         publisher: SlotKey,
         room: &RoomName,
-        reference: Option<&str>,
+        ticket: &Ticket,
         result: Result<Published, EngineError>,
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
-        if !self.answered(publisher) {
+        if !self.answered(publisher) && ticket.errand.is_none() {
             return;
         }
-        match (result, reference) {
-            (Ok(published), Some(reference)) => {
-                outlet.answer(
-                    publisher.slot,
-                    &ServerFrame::Ack { reference: Some(reference), room, id: published.id },
-                );
+        match result {
+            Ok(published) if ticket.wants_ack() => {
+                let frame = ServerFrame::Ack { reference: ticket.reference(), room, id: published.id };
+                self.answer(publisher.slot, ticket, &frame, outlet);
             }
-            (Ok(_), None) => {}
-            (Err(error), reference) => self.refuse(publisher.slot, error.code(), reference, outlet),
+            Ok(_) => {}
+            Err(error) => self.refuse(publisher.slot, error.code(), ticket, outlet),
         }
     }
 
@@ -315,7 +307,7 @@ impl<E: Default> Messaging<E> {
         room: RoomName,
         after: MessageId,
         limit: Option<usize>,
-        reference: Option<Box<str>>,
+        ticket: Ticket,
     ) {
         let page_max = self.wiring.limits.history_page_messages_max;
         let messages_max = limit.unwrap_or(page_max).min(page_max);
@@ -324,7 +316,7 @@ impl<E: Default> Messaging<E> {
         client.reads_history = true;
         let asker = client.key;
         let mailbox = Arc::clone(&self.wiring.mailbox);
-        let query = HistoryQuery { room: room.clone(), after, messages_max, reference };
+        let query = HistoryQuery { room: room.clone(), after, messages_max, ticket };
         let done = Completion::new(move |page| mailbox.post(Post::HistoryRead { asker, query, page }));
         self.wiring.engine.history(self.now.wall, &room, Position::After(after), messages_max, done);
     }
@@ -337,20 +329,31 @@ impl<E: Default> Messaging<E> {
         page: Result<Page, EngineError>,
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
-        if !self.answered(asker) {
+        if self.answered(asker) {
+            self.clients[asker.slot as usize].reads_history = false;
+        } else if query.ticket.errand.is_none() {
             return;
         }
-        self.clients[asker.slot as usize].reads_history = false;
-        let reference = query.reference.as_deref();
+        let ticket = &query.ticket;
         let page = match page {
             Ok(page) => page,
-            Err(error) => return self.refuse(asker.slot, error.code(), reference, outlet),
+            Err(error) => return self.refuse(asker.slot, error.code(), ticket, outlet),
         };
-        let fitting = self.restorable(asker.slot, &page.messages, outlet).max(page.messages.len().min(1));
+        let room_bytes = match ticket.errand {
+            Some(_) => self.wiring.limits.outbox_bytes_max,
+            None => outlet.room(asker.slot),
+        };
+        let fitting = self.restorable(room_bytes, &page.messages).max(page.messages.len().min(1));
         let messages = &page.messages[..fitting];
         let to_the_end = messages.last().map_or(query.after, |last| last.id) >= page.head;
         let complete = to_the_end && recovery::gap(query.after, &page, self.now.wall).is_none();
-        outlet.answer(asker.slot, &ServerFrame::History { room: &query.room, messages, complete, reference });
+        let (room, reference) = (&query.room, ticket.reference());
+        self.answer(
+            asker.slot,
+            ticket,
+            &ServerFrame::History { room, messages, complete, reference },
+            outlet,
+        );
     }
 
     /// An engine call of a client was answered. Says whether the client is still there.
@@ -368,59 +371,11 @@ impl<E: Default> Messaging<E> {
         client.is_some_and(|client| client.key == key && client.standing != Standing::Absent)
     }
 
-    fn tell_session(
-        &self,
-        slot: Slot,
-        rooms: &[RoomName],
-        resumed: bool,
-        outlet: &mut impl Outlet<Encoded = E>,
-    ) {
-        let client = &self.clients[slot as usize];
-        let frame = ServerFrame::Session {
-            session_id: &client.session,
-            user_id: client.identity.user.as_ref(),
-            rooms,
-            resumed,
-            ping_interval_ms: self.wiring.limits.ping_interval_ms,
-            node: &self.wiring.node,
-        };
-        outlet.answer(slot, &frame);
-    }
-
-    pub(super) fn refuse(
-        &self,
-        slot: Slot,
-        code: ErrorCode,
-        reference: Option<&str>,
-        outlet: &mut impl Outlet<Encoded = E>,
-    ) {
-        let message = &format!("{} What to do: {}.", code.meaning(), code.remedy());
-        self.count(Counter::CommandRefused);
-        outlet.answer(slot, &ServerFrame::Error { code, message, reference });
-    }
-
-    fn refuse_frame(&self, slot: Slot, error: &FrameError, outlet: &mut impl Outlet<Encoded = E>) {
-        let FrameError { code, message, reference } = error;
-        self.count(Counter::CommandRefused);
-        let reference = reference.as_deref();
-        outlet.answer(slot, &ServerFrame::Error { code: *code, message, reference });
-    }
-
-    fn lobby(&self) -> RoomName {
+    pub(super) fn lobby(&self) -> RoomName {
         let found = self.rooms.find(LOBBY).and_then(|room| self.rooms.room(room));
         found.map_or_else(
             || RoomName::new(LOBBY, &Limits::default()).expect("the lobby's name is a good one"),
             |room| room.name.clone(),
         )
-    }
-}
-
-impl JoinRequest {
-    /// From the client's position if it has one, else from now on.
-    fn resuming(last_message_id: Option<MessageId>) -> Self {
-        match last_message_id {
-            Some(position) => Self { from: Position::After(position), answer: Answer::Restore },
-            None => Self { from: Position::Head, answer: Answer::Silent },
-        }
     }
 }

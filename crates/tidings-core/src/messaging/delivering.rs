@@ -46,10 +46,11 @@ impl<E: Default> Messaging<E> {
                 self.fanning.push_back(key);
             }
         }
+        self.tell_events(left.max(SLICE_MEMBERS), outlet);
         for (client, room) in std::mem::take(&mut self.to_read) {
             self.read_on(client, room, outlet);
         }
-        !self.fanning.is_empty()
+        !self.fanning.is_empty() || !self.telling.is_empty()
     }
 
     /// Takes a room's first batch to the next members. Gives how many were visited, and whether
@@ -62,37 +63,99 @@ impl<E: Default> Messaging<E> {
     ) -> (usize, bool) {
         let Some(room) = self.rooms.room_mut(slot) else { return (0, false) };
         let Some(fan_out) = &mut room.fan_out else { return (0, false) };
-        let Some(batch) = fan_out.batches.front_mut() else { return (0, false) };
+        let Some(mut batch) = fan_out.batches.pop_front() else { return (0, false) };
         let begin = fan_out.next_member.min(room.members.len());
         let end = room.members.len().min(begin + members_max);
-        let mut delivered = 0;
+        let (policy, mut delivered, mut marked, mut behind) = (room.policy, 0, Vec::new(), Vec::new());
         fan_out.begun = true;
+        fan_out.next_member = end;
         for member in &mut room.members[begin..end] {
             if member.pace != Pace::Live {
                 continue;
             }
-            let (taken, offered) = deliver(member, batch, room.policy, outlet);
-            delivered += taken;
-            if offered == Offered::Taken {
+            if member.marked {
+                marked.push(member.slot);
                 continue;
             }
-            member.pace = Pace::Lagging;
-            self.wiring.counters.add(Counter::SlowConsumerFellBehind, 1);
-            if offered == Offered::Refused && room.policy == SlowConsumerPolicy::Close {
-                self.wiring.counters.add(Counter::SlowConsumerClosed, 1);
-                let reason = "Too slow: reconnect and resume by cursor";
-                outlet.close(member.slot, CloseCode::TryAgainLater, reason);
-            } else {
-                self.to_read.push((member.slot, slot));
+            let (taken, offered) = deliver(member, &mut batch, policy, outlet);
+            delivered += taken;
+            if offered != Offered::Taken {
+                behind.push((member.slot, offered));
             }
         }
-        fan_out.next_member = end;
+        for client in marked {
+            let Some(member) = self.rooms.member(client, slot) else { continue };
+            match batch.standing(member.cursor) {
+                Standing::Beyond => {}
+                Standing::Broken => behind.push((client, Offered::Broken)),
+                Standing::Next(first) => {
+                    let taken = self.deliver_marked(client, slot, &mut batch, first, outlet);
+                    delivered += taken;
+                    if first + taken < batch.messages().len() {
+                        behind.push((client, Offered::Refused));
+                    }
+                }
+            }
+        }
+        for (client, offered) in behind {
+            self.fell_behind(client, slot, policy, offered, outlet);
+        }
+        let Some(room) = self.rooms.room_mut(slot) else { return (end - begin, false) };
+        let Some(fan_out) = &mut room.fan_out else { return (end - begin, false) };
+        fan_out.batches.push_front(batch);
         let more = end < room.members.len() || fan_out.finish_batch();
         if !more {
             room.fan_out = None;
         }
         self.wiring.counters.add(Counter::MessageDelivered, delivered as u64);
         (end - begin, more)
+    }
+
+    /// A member did not take a batch: it reads the log instead, or is sent away.
+    fn fell_behind(
+        &mut self,
+        client: Slot,
+        slot: Slot,
+        policy: SlowConsumerPolicy,
+        offered: Offered,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        let Some(member) = self.rooms.member_mut(client, slot) else { return };
+        member.pace = Pace::Lagging;
+        self.count(Counter::SlowConsumerFellBehind);
+        if offered == Offered::Refused
+            && policy == SlowConsumerPolicy::Close
+            && !self.polls.contains_key(&client)
+        {
+            self.count(Counter::SlowConsumerClosed);
+            outlet.close(client, CloseCode::TryAgainLater, "Too slow: reconnect and resume by cursor");
+        } else {
+            self.to_read.push((client, slot));
+        }
+    }
+
+    /// Delivers a batch to a feed of several rooms, message by message: each tells where its client
+    /// stands in all of them. Gives how many were taken.
+    fn deliver_marked(
+        &mut self,
+        client: Slot,
+        slot: Slot,
+        batch: &mut Batch<E>,
+        first: usize,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) -> usize {
+        let all = batch.messages().len();
+        for index in first..all {
+            let id = batch.messages()[index].id;
+            let cursor = self.cursor(client, Some((slot, id))).unwrap_or_default();
+            if !outlet.deliver_marked(client, batch, index, &cursor) {
+                return index - first;
+            }
+            if let Some(member) = self.rooms.member_mut(client, slot) {
+                (member.cursor, member.delivered) = (id, true);
+            }
+        }
+        all - first
     }
 
     /// A connection that had refused messages flows again.
@@ -211,12 +274,17 @@ impl<E: Default> Messaging<E> {
     ) {
         let mut batch = Batch::from_log(messages);
         let all = batch.messages().len();
-        let taken = if all == 0 { 0 } else { outlet.deliver(client, &mut batch, 0) };
+        let marked = self.rooms.member(client, slot).is_some_and(|member| member.marked);
+        let taken = match all {
+            0 => 0,
+            _ if marked => self.deliver_marked(client, slot, &mut batch, 0, outlet),
+            _ => outlet.deliver(client, &mut batch, 0),
+        };
         self.wiring.counters.add(Counter::MessageDelivered, taken as u64);
         let Some(head) = self.rooms.room(slot).map(|room| room.head) else { return };
         let Some(member) = self.rooms.member_mut(client, slot) else { return };
         if let Some(index) = taken.checked_sub(1) {
-            member.cursor = batch.messages()[index].id;
+            (member.cursor, member.delivered) = (batch.messages()[index].id, true);
         }
         if taken == all && member.cursor >= head {
             member.pace = Pace::Live;
@@ -251,6 +319,7 @@ impl<E: Default> Messaging<E> {
         self.count(Counter::GapTold);
         let Gap { after, before, reason } = gap;
         outlet.answer(client, &ServerFrame::Gap { room: &room.name, after, before, reason });
+        self.mark(client, outlet);
     }
 }
 
@@ -284,7 +353,7 @@ fn deliver<O: Outlet>(
     }
     let taken = outlet.deliver(member.slot, batch, first);
     if let Some(index) = (first + taken).checked_sub(1).filter(|_| taken > 0) {
-        member.cursor = batch.messages()[index].id;
+        (member.cursor, member.delivered) = (batch.messages()[index].id, true);
     }
     let all = first + taken == batch.messages().len();
     (taken, if all { Offered::Taken } else { Offered::Refused })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tidings_protocol::codes::ErrorCode;
 use tidings_protocol::{Message, MessageId, RoomName, ServerFrame};
 
-use super::Messaging;
+use super::{Messaging, Ticket};
 use crate::engine::{Completion, EngineError, Page, Position};
 use crate::mailbox::Post;
 use crate::outlet::Outlet;
@@ -22,6 +22,8 @@ use crate::telemetry::Counter;
 pub(super) struct JoinRequest {
     pub(super) from: Position,
     pub(super) answer: Answer,
+    /// The position is the server's, and what was sent before it may not have arrived.
+    pub(super) doubtful: bool,
 }
 
 /// How a join is answered.
@@ -30,7 +32,7 @@ pub(super) enum Answer {
     /// Not at all: the connection knows already that it is in.
     Silent,
     /// With `joined`, then the missed messages one by one.
-    Joined { reference: Option<Box<str>> },
+    Joined { ticket: Ticket },
     /// With `restore`, which holds the missed messages.
     Restore,
 }
@@ -44,19 +46,24 @@ impl<E: Default> Messaging<E> {
         request: JoinRequest,
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
+        if !self.clients[client as usize].identity.may_use(name) {
+            return self.refuse(client, ErrorCode::Forbidden, &request.answer.ticket(), outlet);
+        }
         if let Some(room) = self.rooms.find(name.as_str())
             && let Some(member) = self.rooms.member(client, room)
         {
             if request.from == Position::Head {
-                return self.join_again(client, room, member.cursor, &request, outlet);
+                let cursor = member.cursor;
+                self.be_seen(client, room);
+                return self.join_again(client, room, cursor, &request, outlet);
             }
             // It wants to have what it missed before it came in: its own cursor begins anew.
             self.exit(client, room);
         }
         let Some(room) = self.enter(client, name) else {
-            let reference = request.answer.reference();
-            return self.refuse(client, ErrorCode::TooManyRooms, reference, outlet);
+            return self.refuse(client, ErrorCode::TooManyRooms, &request.answer.ticket(), outlet);
         };
+        self.be_seen(client, room);
         if self.rooms.room(room).is_some_and(|room| room.watched) {
             self.settle(client, room, request, outlet);
         } else {
@@ -74,15 +81,16 @@ impl<E: Default> Messaging<E> {
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
         if let Some(room) = self.rooms.room(room)
-            && let Answer::Joined { reference } = &request.answer
+            && let Answer::Joined { ticket } = &request.answer
         {
-            let (room, reference) = (&room.name, reference.as_deref());
-            outlet.answer(client, &ServerFrame::Joined { room, last_message_id, recovered: None, reference });
+            let (room, reference) = (&room.name, ticket.reference());
+            let frame = ServerFrame::Joined { room, last_message_id, recovered: None, reference };
+            self.answer(client, ticket, &frame, outlet);
         }
     }
 
     /// Takes a place in a room, opening it if need be; `None` if a limit forbids it.
-    fn enter(&mut self, client: Slot, name: &RoomName) -> Option<Slot> {
+    pub(super) fn enter(&mut self, client: Slot, name: &RoomName) -> Option<Slot> {
         let limits = &self.wiring.limits;
         if self.rooms.of(client).as_slice().len() >= limits.rooms_per_connection_max {
             return None;
@@ -93,6 +101,9 @@ impl<E: Default> Messaging<E> {
             None => self.open_room(name),
         };
         self.rooms.enter(client, room, MessageId::ZERO);
+        if self.clients[client as usize].feed && self.rooms.of(client).as_slice().len() > 1 {
+            self.rooms.mark(client);
+        }
         Some(room)
     }
 
@@ -141,7 +152,7 @@ impl<E: Default> Messaging<E> {
                 Ok(_) => self.settle(client, slot, request, outlet),
                 Err(error) => {
                     self.exit(client, slot);
-                    self.refuse(client, error.code(), request.answer.reference(), outlet);
+                    self.refuse(client, error.code(), &request.answer.ticket(), outlet);
                 }
             }
         }
@@ -161,12 +172,16 @@ impl<E: Default> Messaging<E> {
             Position::After(position) if position != head => {
                 member.cursor = position;
                 self.requests.insert((client, slot), request);
-                self.read_log(client, slot, self.wiring.limits.history_page_messages_max);
+                let messages_max = match self.polls.contains_key(&client) {
+                    true => self.wiring.limits.poll_batch_max,
+                    false => self.wiring.limits.history_page_messages_max,
+                };
+                self.read_log(client, slot, messages_max);
             }
             Position::Head | Position::After(_) => {
                 member.cursor = head;
                 member.pace = Pace::Live;
-                let recovered = (request.from != Position::Head).then_some(true);
+                let recovered = (request.from != Position::Head).then_some(!request.doubtful);
                 self.answer_join(client, slot, &request.answer, recovered, &[], outlet);
             }
         }
@@ -185,30 +200,26 @@ impl<E: Default> Messaging<E> {
         // Whoever asks from the beginning has lost nothing it ever had.
         let told = gap.filter(|gap| gap.after != MessageId::ZERO);
         let (now, later) = match request.answer {
-            Answer::Restore => page.messages.split_at(self.restorable(client, &page.messages, outlet)),
+            Answer::Restore => page.messages.split_at(self.restorable(outlet.room(client), &page.messages)),
             Answer::Silent | Answer::Joined { .. } => page.messages.split_at(0),
         };
-        self.answer_join(client, slot, &request.answer, Some(gap.is_none()), now, outlet);
+        let recovered = gap.is_none() && !request.doubtful;
+        self.answer_join(client, slot, &request.answer, Some(recovered), now, outlet);
         if let Some(gap) = told {
             self.tell_gap(client, slot, gap, outlet);
         }
         if let Some(last) = now.last()
             && let Some(member) = self.rooms.member_mut(client, slot)
         {
-            member.cursor = last.id;
+            (member.cursor, member.delivered) = (last.id, true);
         }
         self.deliver_log(client, slot, later.to_vec(), outlet);
     }
 
     /// How many messages go into one `restore` or `history` frame: about what the client's outbox
     /// has room for, and at most half of what it holds.
-    pub(super) fn restorable(
-        &self,
-        client: Slot,
-        messages: &[Arc<Message>],
-        outlet: &impl Outlet<Encoded = E>,
-    ) -> usize {
-        let bytes_max = outlet.room(client).min(self.wiring.limits.outbox_bytes_max / 2);
+    pub(super) fn restorable(&self, room_bytes: usize, messages: &[Arc<Message>]) -> usize {
+        let bytes_max = room_bytes.min(self.wiring.limits.outbox_bytes_max / 2);
         let sizes = messages.iter().map(|message| message.payload.len() + ENVELOPE_BYTES);
         let ends = sizes.scan(0, |sum, size| {
             *sum += size;
@@ -230,9 +241,11 @@ impl<E: Default> Messaging<E> {
         let Some(room) = self.rooms.room(slot).map(|room| &room.name) else { return };
         match answer {
             Answer::Silent => {}
-            Answer::Joined { reference } => {
-                let (last_message_id, reference) = (cursor, reference.as_deref());
-                outlet.answer(client, &ServerFrame::Joined { room, last_message_id, recovered, reference });
+            Answer::Joined { ticket } => {
+                let (last_message_id, reference) = (cursor, ticket.reference());
+                let frame = ServerFrame::Joined { room, last_message_id, recovered, reference };
+                self.answer(client, ticket, &frame, outlet);
+                self.mark(client, outlet);
             }
             Answer::Restore => {
                 self.wiring.counters.add(Counter::MessageDelivered, messages.len() as u64);
@@ -244,10 +257,20 @@ impl<E: Default> Messaging<E> {
         }
     }
 
+    /// Tells the client of a feed where it stands.
+    pub(super) fn mark(&self, client: Slot, outlet: &mut impl Outlet<Encoded = E>) {
+        if self.clients[client as usize].feed
+            && let Some(cursor) = self.cursor(client, None)
+        {
+            outlet.mark(client, &cursor);
+        }
+    }
+
     /// Ends a membership, and the shard's interest in the room if it was the last one. Gives the
     /// join that was not answered yet, if there is one.
     pub(super) fn exit(&mut self, client: Slot, room: Slot) -> Option<JoinRequest> {
         let unanswered = self.requests.remove(&(client, room));
+        self.be_gone(client, room);
         if let Some(name) = self.rooms.leave(client, room)
             && self.wiring.hub.exit(&name, self.wiring.shard)
         {
@@ -261,10 +284,10 @@ impl<E: Default> Messaging<E> {
 const ENVELOPE_BYTES: usize = 128;
 
 impl Answer {
-    pub(super) fn reference(&self) -> Option<&str> {
+    pub(super) fn ticket(&self) -> Ticket {
         match self {
-            Self::Joined { reference } => reference.as_deref(),
-            Self::Silent | Self::Restore => None,
+            Self::Joined { ticket } => ticket.clone(),
+            Self::Silent | Self::Restore => Ticket::default(),
         }
     }
 }

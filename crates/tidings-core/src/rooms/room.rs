@@ -29,6 +29,12 @@ pub(crate) enum Pace {
 pub(crate) struct Member {
     pub(crate) slot: Slot,
     pub(crate) pace: Pace,
+    /// Whether anything was sent since the client last said where it stands.
+    pub(crate) delivered: bool,
+    /// Whether its client reads a feed of several rooms, and is told where it stands in all of them.
+    pub(crate) marked: bool,
+    /// Whether presence counts it.
+    pub(crate) seen: bool,
     /// The last message delivered.
     pub(crate) cursor: MessageId,
 }

@@ -1,6 +1,6 @@
 //! Which addresses are the shard's, and what each is for.
 
-use tidings_core::{Entrance, Identity};
+use tidings_core::{Entrance, Identity, Introduction};
 use tidings_protocol::{ErrorCode, MessageId, RoomName, UserId};
 
 use super::refusal::Refused;
@@ -33,7 +33,11 @@ pub(super) fn target(path: &str, query: &str, rules: Rules<'_>) -> Result<Target
         })
         .transpose()?;
     let last_message_id = last_message_id(query)?;
-    Ok(Target::Messages(Entrance::Room { room, identity: Identity { user }, last_message_id }))
+    Ok(Target::Messages(Entrance::Session(Box::new(Introduction {
+        identity: Identity { user },
+        rooms: vec![(room, last_message_id)],
+        ..Introduction::default()
+    }))))
 }
 
 fn echo_is_off() -> Refused {
@@ -84,11 +88,11 @@ mod tests {
         let limits = Limits::default();
         let rules = Rules { limits: &limits, node: "n", echo: false, compression: false };
         match target(path, query, rules).map_err(|refused| refused.code)? {
-            Target::Messages(Entrance::Room { room, identity, last_message_id }) => Ok((
-                room.to_string(),
-                identity.user.map(|user| user.to_string()),
-                last_message_id.map(|id| id.0),
-            )),
+            Target::Messages(Entrance::Session(introduction)) => {
+                let (room, position) = &introduction.rooms[0];
+                let user = introduction.identity.user.map(|user| user.to_string());
+                Ok((room.to_string(), user, position.map(|id| id.0)))
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use tidings_core::telemetry::{Counter, Counters};
-use tidings_core::{Batch, Now, Outlet, Slot, SlotKey, Slots};
+use tidings_core::{Batch, Now, Outlet, Slot, SlotKey, Slots, Telling};
 use tidings_protocol::{CloseCode, Limits, ServerFrame};
 use tidings_websocket::encoder;
 use tidings_websocket::frame::Opcode;
@@ -186,6 +186,26 @@ impl<S> Outlet for Connections<S> {
         mark_dirty(connection, to, &mut self.dirty);
         taken
     }
+
+    fn deliver_marked(&mut self, to: Slot, batch: &mut Batch<Encoded>, index: usize, _: &str) -> bool {
+        self.deliver(to, batch, index) > 0
+    }
+
+    fn mark(&mut self, _: Slot, _: &str) {}
+
+    fn tell(&mut self, to: Slot, telling: &mut Telling<Encoded>) -> bool {
+        let Some(connection) = self.table.get_mut(to) else { return false };
+        if connection.phase != Phase::Messages || connection.refused || connection.is_blocked() {
+            return false;
+        }
+        let frames = encoding::event(telling, connection.encoding, &mut self.tools);
+        let end = *frames.ends.last().expect("an event is one frame");
+        self.cork.push_shared(&mut connection.list, &frames, 0, end);
+        mark_dirty(connection, to, &mut self.dirty);
+        true
+    }
+
+    fn relay(&mut self, _: Slot, _: u16, _: &[u8]) {}
 
     fn answer(&mut self, to: Slot, frame: &ServerFrame<'_>) {
         let speaks = self.table.get(to).is_some_and(|connection| connection.phase == Phase::Messages);

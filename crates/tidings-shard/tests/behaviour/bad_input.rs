@@ -109,7 +109,10 @@ fn a_frame_that_is_not_as_the_contract_asks_is_answered_by_error() {
         (r#"{"type":"join","room":"a","last_message_id":-1}"#, "bad_frame"),
         (r#"{"type":"leave","room":"elsewhere"}"#, "not_in_room"),
         (r#"{"type":"hello"}"#, "bad_frame"),
-        (r#"{"type":"presence"}"#, "not_supported"),
+        (r#"{"type":"refresh","token":"t"}"#, "not_supported"),
+        (r#"{"type":"join","room":"@ana"}"#, "forbidden"),
+        (r#"{"type":"message","room":"@ana","text":"x"}"#, "forbidden"),
+        (r#"{"type":"history","room":"@ana"}"#, "forbidden"),
     ] {
         for mut world in Setup::each(|_| {}) {
             let (bad, ana, ben) = three(&mut world);

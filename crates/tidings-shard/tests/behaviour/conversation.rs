@@ -65,7 +65,7 @@ fn a_hello_makes_a_session_in_the_rooms_it_names() {
         assert_eq!(session.user_id.as_deref(), Some("ana"));
         assert_eq!(
             (session.rooms, session.resumed, session.node.as_str()),
-            (vec!["a".into(), "b".into()], false, "n1")
+            (vec!["a".into(), "b".into(), "@ana".into()], false, "n1")
         );
         assert_eq!(session.ping_interval_ms, world.limits.ping_interval_ms);
         let ben = world.enter("/ws/b/ben");

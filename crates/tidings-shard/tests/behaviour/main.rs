@@ -13,6 +13,8 @@ mod handing_over;
 mod heartbeat;
 mod memberships;
 mod policies;
+mod presence_and_typing;
 mod recovery;
+mod sessions;
 mod stopping;
 mod storm;

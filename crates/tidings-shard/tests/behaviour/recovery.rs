@@ -40,24 +40,6 @@ fn a_client_that_comes_back_with_its_position_misses_nothing() {
 }
 
 #[test]
-fn a_resumed_session_gets_one_restore_per_room() {
-    for mut world in Setup::each(|_| {}) {
-        let ana = world.enter("/ws/a/ana");
-        world.say(ana, "one");
-        world.say(ana, r#"{"type":"message","room":"b","text":"two"}"#);
-        let ben = world.connect("/ws");
-        world.say(
-            ben,
-            &format!(r#"{{"type":"hello","session_id":"{}","positions":{{"a":0,"b":0}}}}"#, "ab".repeat(16)),
-        );
-        let seen = world.frames(ben);
-        assert!(matches!(&seen[0], Received::Session(session) if session.resumed), "{seen:?}");
-        let restored = |frame: &Received, room: &str| matches!(frame, Received::Restore(restore) if restore.room == room && restore.messages.len() == 1);
-        assert!(restored(&seen[1], "a") && restored(&seen[2], "b") && seen.len() == 3, "{seen:?}");
-    }
-}
-
-#[test]
 fn what_history_no_longer_holds_is_told_as_a_gap() {
     for mut world in Setup::each(|setup| setup.limits.room_history_messages = 5) {
         let ana = world.enter("/ws/chat/ana");

@@ -6,10 +6,11 @@ use tidings_core::memory::MemoryEngine;
 use tidings_core::options::Pattern;
 use tidings_core::telemetry::{Counter, Counters};
 use tidings_core::{
-    Completion, Engine, EngineError, Hub, Inbox, Mailbox, Page, Position, RoomOptions, RoomRules, Timestamp,
+    Completion, Engine, EngineError, Hub, Inbox, Mailbox, Page, People, Position, Publication, RoomOptions,
+    RoomRules, Timestamp,
 };
 use tidings_protocol::server::{MessageBody, Received};
-use tidings_protocol::{Limits, Message, MessageId, Payload, RoomName, SessionId};
+use tidings_protocol::{Limits, MessageId, Payload, RoomName, SessionId};
 use tidings_shard::gate::Gate;
 use tidings_shard::io::Io;
 use tidings_shard::{Arrival, Capacity, Context, Reception, Shard, Visitor};
@@ -20,6 +21,9 @@ use super::random::Random;
 
 /// What a client that reads lets the network hold.
 pub(crate) const ROOMY: usize = 1 << 20;
+
+/// How often whoever runs a node tells its tables that time passes.
+const TICK_MS: u64 = 1_000;
 
 /// Puts something around an engine.
 pub(crate) type Wrap = Box<dyn FnOnce(Arc<dyn Engine>) -> Arc<dyn Engine>>;
@@ -61,8 +65,8 @@ pub(crate) struct ClientId(pub(crate) usize);
 pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) limits: Arc<Limits>,
-    /// The memory engine itself, whatever was put around it.
-    engine: Arc<dyn Engine>,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) people: Arc<People>,
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) reception: Arc<Desk>,
     /// `None` once it has ended.
@@ -108,15 +112,17 @@ impl Setup {
         let hub = Arc::new(Hub::new());
         let memory =
             MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits), self.started);
-        let memory: Arc<dyn Engine> = Arc::new(memory);
+        let engine = (self.engine)(Arc::new(memory));
+        let people = People::new(&hub, &limits, &rules);
         let network = Network::new(self.shards, self.seed);
         network.chop(self.chopped_percent);
         let context = Context {
             node: "n1".into(),
             limits: Arc::clone(&limits),
             rules,
-            engine: (self.engine)(Arc::clone(&memory)),
+            engine: Arc::clone(&engine),
             hub: Arc::clone(&hub),
+            people: Arc::clone(&people),
             capacity: Capacity::new(&limits),
             reception: Arc::<Desk>::default(),
             echo: true,
@@ -125,7 +131,8 @@ impl Setup {
         let mut world = World {
             network: network.clone(),
             limits,
-            engine: memory,
+            engine,
+            people: Arc::clone(&people),
             capacity: Arc::clone(&context.capacity),
             reception: Arc::default(),
             shards: Vec::new(),
@@ -137,6 +144,7 @@ impl Setup {
             Context { reception: Arc::clone(&world.reception) as Arc<dyn Reception<Socket>>, ..context };
         let mailboxes: Vec<_> =
             (0..self.shards).map(|shard| mailbox(&network, &world.limits, shard)).collect();
+        people.sessions.connect(mailboxes.clone());
         hub.connect(mailboxes.iter().map(|mailbox| Arc::clone(mailbox) as Arc<dyn Inbox>).collect());
         for (number, mailbox) in mailboxes.into_iter().enumerate() {
             world.add_shard(number, &context, mailbox, self.seed);
@@ -336,11 +344,33 @@ impl World {
     pub(crate) fn advance(&mut self, ms: u64) {
         self.pump();
         let end_ms = self.network.now_ms() + ms;
-        while let Some(next_ms) = self.network.next_deadline_ms().filter(|&next_ms| next_ms <= end_ms) {
-            self.network.set_now_ms(next_ms.max(self.network.now_ms()));
+        loop {
+            let now_ms = self.network.now_ms();
+            let tick_ms = (now_ms / TICK_MS + 1) * TICK_MS;
+            let next_ms = self.network.next_deadline_ms().unwrap_or(u64::MAX).max(now_ms).min(tick_ms);
+            if next_ms > end_ms {
+                break;
+            }
+            self.network.set_now_ms(next_ms);
+            if next_ms == tick_ms {
+                self.people.tick(self.network.wall());
+            }
             self.pump();
         }
         self.network.set_now_ms(end_ms);
+        self.pump();
+    }
+
+    /// A backend publishes.
+    pub(crate) fn publish(&mut self, room: &str, text: &str) {
+        let publication = Publication {
+            room: RoomName::new(room, &self.limits).unwrap(),
+            user: None,
+            key: None,
+            payload: Payload::Text(text.into()),
+            idempotency_key: None,
+        };
+        self.engine.publish(self.network.wall(), publication, Completion::ignore());
         self.pump();
     }
 
@@ -359,14 +389,16 @@ impl World {
         self.counters.iter().map(|counters| counters.get(counter)).sum()
     }
 
-    /// What a room's log holds behind an id.
-    pub(crate) fn log(&self, room: &str, after: u64) -> Vec<Arc<Message>> {
-        let (answer, page) = std::sync::mpsc::channel();
-        let done = Completion::new(move |page: Result<Page, EngineError>| answer.send(page).unwrap());
+    /// The ids that a room's log holds.
+    pub(crate) fn log(&self, room: &str) -> Vec<u64> {
+        let (answer, ids) = std::sync::mpsc::channel();
+        let done = Completion::new(move |page: Result<Page, EngineError>| {
+            let ids = page.unwrap().messages.iter().map(|message| message.id.0).collect();
+            answer.send(ids).unwrap();
+        });
         let room = RoomName::new(room, &self.limits).unwrap();
-        let position = Position::After(MessageId(after));
-        self.engine.history(self.network.wall(), &room, position, usize::MAX, done);
-        page.recv().unwrap().unwrap().messages
+        self.engine.history(self.network.wall(), &room, Position::After(MessageId::ZERO), usize::MAX, done);
+        ids.recv().unwrap()
     }
 
     /// Connections of all shards.

@@ -1,0 +1,430 @@
+//! How a session begins, moves from connection to connection, and waits while it has none.
+
+use tidings_protocol::codes::{CloseCode, ErrorCode};
+use tidings_protocol::{FrameError, MessageId, RoomName, ServerFrame, SessionId};
+
+use super::client::{Introduction, Manner, PollEnd, Standing};
+use super::subscribing::{Answer, JoinRequest};
+use super::{LOBBY, Messaging, Ticket};
+use crate::engine::Position;
+use crate::outlet::Outlet;
+use crate::rooms::Pace;
+use crate::sessions::{Away, AwayRoom, Claim, Claimed, Place};
+use crate::slots::Slot;
+use crate::telemetry::Counter;
+
+/// Claims of one session by one connection; each time, another connection was quicker.
+const CLAIMS_MAX: u8 = 3;
+
+/// A connection that waits for the session it claims.
+#[derive(Debug)]
+pub(super) struct Claiming {
+    introduction: Introduction,
+    claims: u8,
+}
+
+impl<E: Default> Messaging<E> {
+    /// Lets a client in: with the session it names if that is there, else with a new one.
+    pub(super) fn introduce(
+        &mut self,
+        slot: Slot,
+        introduction: Introduction,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        match self.session_to_resume(&introduction) {
+            Some(session) => {
+                self.clients[slot as usize].standing = Standing::Claiming;
+                self.clients[slot as usize].session = session;
+                self.claim(slot, Claiming { introduction, claims: 1 }, outlet);
+            }
+            None => {
+                let session = (self.wiring.new_session)();
+                self.begin(slot, session, introduction, outlet);
+            }
+        }
+    }
+
+    /// The session that a client names, or that its polls have.
+    fn session_to_resume(&mut self, introduction: &Introduction) -> Option<SessionId> {
+        match (&introduction.session, &introduction.manner) {
+            (None, Manner::Poll { client }) => {
+                let new = (self.wiring.new_session)();
+                Some(self.wiring.people.sessions.of_client(client, new))
+            }
+            (session, _) => *session,
+        }
+    }
+
+    fn claim(&mut self, slot: Slot, claiming: Claiming, outlet: &mut impl Outlet<Encoded = E>) {
+        let client = &self.clients[slot as usize];
+        let user = claiming.introduction.identity.user.clone();
+        let (session, client) = (client.session, client.key);
+        let claim = Claim { session, user, shard: self.shard(), client };
+        match self.wiring.people.sessions.claim(&claim) {
+            Claimed::Asked => {
+                self.claiming.insert(slot, Box::new(claiming));
+            }
+            result => self.decided(slot, claiming, result, outlet),
+        }
+    }
+
+    /// The connection that has a claimed session has answered.
+    pub(super) fn claimed(&mut self, claim: &Claim, result: Claimed, outlet: &mut impl Outlet<Encoded = E>) {
+        let slot = claim.client.slot;
+        let waits = self.is_present(claim.client);
+        match self.claiming.remove(&slot).filter(|_| waits) {
+            Some(claiming) => self.decided(slot, *claiming, result, outlet),
+            // The claimant is gone: the session waits for another one.
+            None => {
+                if let Claimed::Yours(away) = result {
+                    let place = Place { shard: self.shard(), slot };
+                    self.wiring.people.sessions.leave(self.now.wall, claim.session, place, away);
+                }
+            }
+        }
+    }
+
+    fn decided(
+        &mut self,
+        slot: Slot,
+        claiming: Claiming,
+        result: Claimed,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        let Claiming { introduction, claims } = claiming;
+        match result {
+            Claimed::Yours(away) => self.resume(slot, introduction, away, outlet),
+            Claimed::NotYours => {
+                // It may say hello again, with another session or none.
+                self.clients[slot as usize].standing = Standing::Newcomer;
+                let message = "the session belongs to another user: leave session_id out to begin a new one";
+                let error = FrameError::new(ErrorCode::Forbidden, message);
+                self.refuse_frame(slot, &error, &Ticket::default(), outlet);
+                if introduction.manner != Manner::Conversation {
+                    outlet.close(slot, CloseCode::PolicyViolation, "the session belongs to another user");
+                }
+            }
+            Claimed::Unknown | Claimed::Asked => {
+                let session = self.clients[slot as usize].session;
+                let is_somewhere = self.wiring.people.sessions.place(session).is_some();
+                match introduction.manner {
+                    _ if is_somewhere && claims < CLAIMS_MAX => {
+                        self.claim(slot, Claiming { introduction, claims: claims + 1 }, outlet);
+                    }
+                    // The name of a client's polls stands for the session it is about to have.
+                    Manner::Poll { .. } => self.begin(slot, session, introduction, outlet),
+                    Manner::Conversation | Manner::Feed => {
+                        let session = (self.wiring.new_session)();
+                        self.begin(slot, session, introduction, outlet);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins a session, in the rooms that the client names, else in `lobby`. What a client that
+    /// names positions has missed, it gets.
+    fn begin(
+        &mut self,
+        slot: Slot,
+        session: SessionId,
+        introduction: Introduction,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        self.count(Counter::SessionBegun);
+        self.wiring.people.sessions.begin(session, Place { shard: self.shard(), slot });
+        let Introduction { identity, mut rooms, last_message_id, manner, .. } = introduction;
+        if rooms.is_empty() {
+            rooms.push((self.lobby(), None));
+        }
+        if let ([(_, position)], Some(last)) = (rooms.as_mut_slice(), last_message_id) {
+            position.get_or_insert(last);
+        }
+        let mut requests: Vec<(RoomName, JoinRequest)> = rooms
+            .into_iter()
+            .map(|(room, position)| (room, JoinRequest::from_position(position, &manner)))
+            .collect();
+        if let Some(own) = identity.own_room()
+            && !requests.iter().any(|(room, _)| *room == own)
+        {
+            requests.push((own, JoinRequest::from_position(None, &manner)));
+        }
+        let client = &mut self.clients[slot as usize];
+        client.session = session;
+        client.identity = identity;
+        self.settle_in(slot, requests, manner, false, outlet);
+    }
+
+    /// Goes on with a session: in the rooms it was in and those that the client names.
+    fn resume(
+        &mut self,
+        slot: Slot,
+        introduction: Introduction,
+        away: Away,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        self.count(Counter::SessionResumed);
+        let Introduction { mut rooms, last_message_id, manner, .. } = introduction;
+        let Away { identity, rooms: mut known, .. } = away;
+        if matches!(manner, Manner::Poll { .. }) && !rooms.is_empty() {
+            // A poll that names its rooms asks for these alone.
+            known.retain(|known| {
+                known.room.is_of_a_user() || rooms.iter().any(|(room, _)| *room == known.room)
+            });
+        }
+        let only = known.iter().filter(|known| !known.room.is_of_a_user()).count() == 1;
+        let mut requests = Vec::with_capacity(known.len() + rooms.len());
+        for AwayRoom { room, cursor, delivered } in known {
+            let named = rooms.iter().position(|(named, _)| *named == room);
+            let position = named.and_then(|index| rooms.swap_remove(index).1);
+            let last = last_message_id.filter(|_| only && !room.is_of_a_user());
+            let request = match position.or(last) {
+                Some(position) => JoinRequest::from_position(Some(position), &manner),
+                // Polls are answered one by one, so the server knows what the client has.
+                None => JoinRequest {
+                    doubtful: delivered && !matches!(manner, Manner::Poll { .. }),
+                    ..JoinRequest::from_position(cursor, &manner)
+                },
+            };
+            requests.push((room, request));
+        }
+        let new =
+            rooms.into_iter().map(|(room, position)| (room, JoinRequest::from_position(position, &manner)));
+        requests.extend(new);
+        self.clients[slot as usize].identity = identity;
+        self.settle_in(slot, requests, manner, true, outlet);
+    }
+
+    fn settle_in(
+        &mut self,
+        slot: Slot,
+        requests: Vec<(RoomName, JoinRequest)>,
+        manner: Manner,
+        resumed: bool,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        let client = &mut self.clients[slot as usize];
+        client.standing = Standing::Session;
+        client.feed = manner == Manner::Feed;
+        if let Some(user) = &client.identity.user {
+            self.wiring.people.presence.came_online(self.now.wall, user);
+        }
+        self.leave_lobby_unless_in(slot, &requests);
+        match manner {
+            Manner::Poll { client } => {
+                self.polls.insert(slot, client);
+            }
+            Manner::Conversation | Manner::Feed => {
+                let names: Vec<RoomName> = requests.iter().map(|(room, _)| room.clone()).collect();
+                self.tell_session(slot, &names, resumed, outlet);
+            }
+        }
+        for (room, request) in requests {
+            self.join(slot, &room, request, outlet);
+        }
+    }
+
+    /// A newcomer was silently in the lobby; one who asks for it with a position enters anew.
+    fn leave_lobby_unless_in(&mut self, slot: Slot, requests: &[(RoomName, JoinRequest)]) {
+        let stays =
+            requests.iter().any(|(room, request)| room.as_str() == LOBBY && request.from == Position::Head);
+        if let Some(lobby) = self.rooms.find(LOBBY).filter(|_| !stays) {
+            self.exit(slot, lobby);
+        }
+    }
+
+    fn tell_session(
+        &self,
+        slot: Slot,
+        rooms: &[RoomName],
+        resumed: bool,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        let client = &self.clients[slot as usize];
+        let frame = ServerFrame::Session {
+            session_id: &client.session,
+            user_id: client.identity.user.as_ref(),
+            rooms,
+            resumed,
+            ping_interval_ms: self.wiring.limits.ping_interval_ms,
+            node: &self.wiring.node,
+        };
+        outlet.answer(slot, &frame);
+    }
+
+    /// Somebody claims a session that a connection of this shard has, or had until now.
+    pub(super) fn asked_for(&mut self, holder: Slot, claim: &Claim, outlet: &mut impl Outlet<Encoded = E>) {
+        let result = self.give_up(holder, claim, outlet);
+        self.wiring.people.sessions.answer(claim, result);
+    }
+
+    fn give_up(&mut self, holder: Slot, claim: &Claim, outlet: &mut impl Outlet<Encoded = E>) -> Claimed {
+        let client = self.clients.get(holder as usize);
+        let Some(client) = client.filter(|client| client.session() == Some(claim.session)) else {
+            return Claimed::Unknown;
+        };
+        if !claim.may_have(&client.identity) {
+            return Claimed::NotYours;
+        }
+        let standing = client.standing;
+        let from = Place { shard: self.shard(), slot: holder };
+        let to = Place { shard: claim.shard, slot: claim.client.slot };
+        let away = self.away(holder);
+        if !self.wiring.people.sessions.hand_over(claim.session, from, to) {
+            return Claimed::Unknown;
+        }
+        if standing == Standing::Session {
+            self.count(Counter::SessionTakenOver);
+            self.gone(holder);
+            outlet.close(holder, CloseCode::Superseded, "a newer connection of this session took over");
+        } else {
+            // An errand goes on without the session; only who was to join cannot any more.
+            self.exit_all(holder, outlet);
+        }
+        Claimed::Yours(away)
+    }
+
+    /// What is kept of a connection's session when the connection is gone.
+    pub(super) fn away(&self, slot: Slot) -> Away {
+        let subscriptions = self.rooms.of(slot).as_slice().iter();
+        let rooms = subscriptions.filter_map(|subscription| {
+            let room = self.rooms.room(subscription.room)?;
+            let member = self.rooms.member(slot, subscription.room)?;
+            let request = self.requests.get(&(slot, subscription.room));
+            let cursor = match request.map(|request| request.from) {
+                Some(Position::After(position)) => Some(position),
+                Some(Position::Head) => None,
+                None => Some(member.cursor),
+            };
+            let delivered = member.delivered || request.is_some_and(|request| request.doubtful);
+            Some(AwayRoom { room: room.name.clone(), cursor, delivered })
+        });
+        Away {
+            identity: self.clients[slot as usize].identity.clone(),
+            rooms: rooms.collect(),
+            client: self.polls.get(&slot).cloned(),
+        }
+    }
+
+    /// A long poll has something to say, or was held long enough: it ends, and the session waits
+    /// for the next one.
+    pub fn finish_poll(&mut self, slot: Slot) -> PollEnd {
+        let end = PollEnd { cursor: self.cursor(slot, None), session: self.clients[slot as usize].session };
+        self.closed(slot);
+        end
+    }
+
+    /// Where a client stands in all its rooms; `at` overrides one of them.
+    pub(super) fn cursor(&self, slot: Slot, at: Option<(Slot, MessageId)>) -> Option<String> {
+        let subscriptions = self.rooms.of(slot).as_slice();
+        let mut positions: Vec<(&RoomName, MessageId)> = Vec::with_capacity(subscriptions.len());
+        for subscription in subscriptions {
+            let (room, member) =
+                (self.rooms.room(subscription.room)?, self.rooms.member(slot, subscription.room)?);
+            let overridden = at.filter(|(room, _)| *room == subscription.room).map(|(_, id)| id);
+            let known = match self.requests.get(&(slot, subscription.room)).map(|request| request.from) {
+                Some(Position::After(position)) => Some(position),
+                Some(Position::Head) => None,
+                None => (member.pace != Pace::Waiting).then_some(member.cursor),
+            };
+            positions.extend(overridden.or(known).map(|id| (&room.name, id)));
+        }
+        (!positions.is_empty()).then(|| tidings_protocol::Cursor::encode(&positions))
+    }
+
+    /// A connection is gone; its session, if it has one, waits for the next.
+    pub fn closed(&mut self, slot: Slot) {
+        let Some(client) = self.clients.get(slot as usize) else { return };
+        if let Some(session) = client.session() {
+            let away = self.away(slot);
+            let place = Place { shard: self.shard(), slot };
+            self.wiring.people.sessions.leave(self.now.wall, session, place, away);
+        }
+        self.gone(slot);
+    }
+
+    /// Takes a connection out of everything.
+    fn gone(&mut self, slot: Slot) {
+        while let Some(subscription) = self.rooms.of(slot).as_slice().last().copied() {
+            self.exit(slot, subscription.room);
+        }
+        let client = std::mem::replace(&mut self.clients[slot as usize], super::client::Client::absent());
+        if client.standing == Standing::Session
+            && let Some(user) = &client.identity.user
+        {
+            self.wiring.people.presence.went_offline(self.now.wall, user);
+        }
+        self.claiming.remove(&slot);
+        self.polls.remove(&slot);
+        self.errands.remove(&slot);
+    }
+
+    /// Takes an errand's connection out of all rooms; a join that it waits for is refused.
+    fn exit_all(&mut self, slot: Slot, outlet: &mut impl Outlet<Encoded = E>) {
+        while let Some(subscription) = self.rooms.of(slot).as_slice().last().copied() {
+            if let Some(Answer::Joined { ticket }) =
+                self.exit(slot, subscription.room).map(|request| request.answer)
+            {
+                self.refuse(slot, ErrorCode::Superseded, &ticket, outlet);
+            }
+        }
+    }
+
+    /// Closes the connections of a user, and ends those of the user's sessions that are away.
+    pub(super) fn disconnect(
+        &mut self,
+        user: &tidings_protocol::UserId,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        let theirs: Vec<Slot> = (0..)
+            .zip(&self.clients)
+            .filter(|(_, client)| {
+                client.standing == Standing::Session && client.identity.user.as_ref() == Some(user)
+            })
+            .map(|(slot, _)| slot)
+            .collect();
+        for slot in theirs {
+            let place = Place { shard: self.shard(), slot };
+            self.wiring.people.sessions.end(self.clients[slot as usize].session, place);
+            outlet.close(slot, CloseCode::PolicyViolation, "disconnected by the application");
+        }
+    }
+
+    pub(super) fn shard(&self) -> u32 {
+        u32::try_from(self.wiring.shard).expect("a node has at most 64 shards")
+    }
+
+    /// Lets an errand have a session that is away: in its rooms, but deaf.
+    pub(super) fn wake_for_errand(&mut self, slot: Slot, away: Away) {
+        let client = &mut self.clients[slot as usize];
+        client.identity = away.identity;
+        if let Some(name) = away.client {
+            self.polls.insert(slot, name);
+        }
+        for AwayRoom { room, cursor, delivered } in away.rooms {
+            let Some(place) = self.enter(slot, &room) else { continue };
+            if let (Some(member), Some(cursor)) = (self.rooms.member_mut(slot, place), cursor) {
+                (member.cursor, member.pace, member.delivered) = (cursor, Pace::Lagging, delivered);
+            } else {
+                self.requests.insert((slot, place), JoinRequest::silent(Position::Head));
+            }
+        }
+    }
+}
+
+impl JoinRequest {
+    /// From the client's position if it has one, else from now on.
+    pub(super) fn from_position(position: Option<MessageId>, manner: &Manner) -> Self {
+        let from = position.map_or(Position::Head, Position::After);
+        let answer = match manner {
+            Manner::Conversation if position.is_some() => Answer::Restore,
+            Manner::Conversation | Manner::Poll { .. } => Answer::Silent,
+            Manner::Feed => Answer::Joined { ticket: Ticket::default() },
+        };
+        Self { from, answer, doubtful: false }
+    }
+
+    pub(super) const fn silent(from: Position) -> Self {
+        Self { from, answer: Answer::Silent, doubtful: false }
+    }
+}

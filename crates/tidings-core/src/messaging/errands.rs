@@ -1,0 +1,134 @@
+//! Errands: what a session says by `POST`, on a connection that is not its own.
+//!
+//! The shard that the errand came to asks the shard that has the session's connection; if the
+//! session is away, the errand's connection has it meanwhile. Each gets exactly one answer.
+
+use std::sync::Arc;
+
+use tidings_protocol::codes::ErrorCode;
+use tidings_protocol::{Decoded, FrameError, ServerFrame, SessionId};
+
+use super::client::Standing;
+use super::{ErrandAnswer, ErrandKey, Messaging, Ticket};
+use crate::mailbox::Post;
+use crate::outlet::Outlet;
+use crate::sessions::{Claim, Found};
+use crate::slots::{Slot, SlotKey};
+
+/// Times a session is looked for; each time it was somewhere else by then.
+const LOOKS_MAX: u8 = 4;
+
+/// An errand under way.
+#[derive(Debug)]
+pub(super) struct Errand {
+    frame: Arc<str>,
+    looks: u8,
+}
+
+impl<E: Default> Messaging<E> {
+    /// A connection came to say one thing for a session.
+    pub(super) fn run_errand(
+        &mut self,
+        slot: Slot,
+        session: SessionId,
+        frame: Arc<str>,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        let client = &mut self.clients[slot as usize];
+        client.standing = Standing::Errand;
+        client.session = session;
+        self.look_for_session(slot, Errand { frame, looks: 1 }, outlet);
+    }
+
+    fn look_for_session(&mut self, slot: Slot, errand: Errand, outlet: &mut impl Outlet<Encoded = E>) {
+        let client = &self.clients[slot as usize];
+        let (session, client) = (client.session, client.key);
+        let key = ErrandKey { shard: self.shard(), client };
+        let claim = Claim { session, user: None, shard: self.shard(), client };
+        match self.wiring.people.sessions.look(&claim) {
+            Found::Here(place) => {
+                let post = Post::Errand {
+                    holder: place.slot,
+                    session,
+                    frame: Arc::clone(&errand.frame),
+                    errand: key,
+                };
+                self.errands.insert(slot, errand);
+                self.wiring.people.sessions.post(place.shard, post);
+            }
+            Found::Away(away) => {
+                self.wake_for_errand(slot, away);
+                self.say(slot, &errand.frame, key, outlet);
+            }
+            Found::Nowhere | Found::NotYours => {
+                let ticket = Ticket { reference: None, errand: Some(key) };
+                self.refuse(slot, ErrorCode::SessionUnknown, &ticket, outlet);
+            }
+        }
+    }
+
+    /// An errand for a session whose connection this shard has.
+    pub(super) fn errand(
+        &mut self,
+        holder: Slot,
+        session: SessionId,
+        frame: &str,
+        errand: ErrandKey,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        let has_session = |client: &super::client::Client| {
+            client.standing == Standing::Session && client.session == session
+        };
+        if self.clients.get(holder as usize).is_some_and(has_session) {
+            self.say(holder, frame, errand, outlet);
+        } else {
+            self.finish_errand(errand, ErrandAnswer::NotHere);
+        }
+    }
+
+    fn say(&mut self, slot: Slot, text: &str, errand: ErrandKey, outlet: &mut impl Outlet<Encoded = E>) {
+        let ticket = Ticket { reference: None, errand: Some(errand) };
+        if !self.admit(slot, &ticket, outlet) {
+            return;
+        }
+        let limits = Arc::clone(&self.wiring.limits);
+        match tidings_protocol::client::decode(text, &limits) {
+            Decoded::Frame(frame) => {
+                self.frame(slot, frame, Some(errand), outlet);
+            }
+            Decoded::Chat(_) => {
+                let advice = "the body is no frame: send a JSON object with a type of docs/protocol.md";
+                let error = FrameError::new(ErrorCode::BadFrame, advice);
+                self.refuse_frame(slot, &error, &ticket, outlet);
+            }
+            Decoded::Refused(error) => self.refuse_frame(slot, &error, &ticket, outlet),
+        }
+    }
+
+    /// An errand of this shard's was answered.
+    pub(super) fn errand_done(
+        &mut self,
+        errand: SlotKey,
+        answer: ErrandAnswer,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        if !self.is_present(errand) {
+            return;
+        }
+        let slot = errand.slot;
+        let pending = self.errands.remove(&slot);
+        match (answer, pending) {
+            (ErrandAnswer::Done { status, json }, _) => outlet.relay(slot, status, &json),
+            (ErrandAnswer::NotHere, Some(errand)) if errand.looks < LOOKS_MAX => {
+                self.look_for_session(slot, Errand { looks: errand.looks + 1, ..errand }, outlet);
+            }
+            (ErrandAnswer::NotHere, _) => {
+                let code = ErrorCode::Superseded;
+                let message = &format!("{} What to do: {}.", code.meaning(), code.remedy());
+                let mut json = Vec::new();
+                ServerFrame::Error { code, message, reference: None }.encode(&mut json);
+                outlet.relay(slot, code.http_status(), &json);
+            }
+        }
+    }
+}
