@@ -307,7 +307,8 @@ impl<E: Default> Messaging<E> {
         let newest = recovery::conflate(&page.messages);
         let conflated = page.messages.len() - newest.len();
         self.wiring.counters.add(Counter::MessageConflated, conflated as u64);
-        if let Some(gap) = gap.filter(|_| newest.is_empty()) {
+        // What the log has lost may have been the last message of some key.
+        if let Some(gap) = gap {
             self.tell_gap(client, slot, gap, outlet);
         }
         self.deliver_log(client, slot, newest, outlet);

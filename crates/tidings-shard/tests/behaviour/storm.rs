@@ -81,12 +81,7 @@ fn nothing_is_lost_twice_told_or_out_of_order_in_bad_weather() {
 }
 
 fn options(slow_consumer: SlowConsumerPolicy, limits: &Limits) -> RoomOptions {
-    let options = RoomOptions { slow_consumer, ..RoomOptions::from_limits(limits) };
-    match slow_consumer {
-        // What a trimmed log hides from a reader of the latest is not told yet.
-        SlowConsumerPolicy::Latest => RoomOptions { history_messages: 1_000, ..options },
-        _ => options,
-    }
+    RoomOptions { slow_consumer, ..RoomOptions::from_limits(limits) }
 }
 
 impl Storm {

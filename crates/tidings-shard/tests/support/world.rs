@@ -10,7 +10,7 @@ use tidings_core::{
     RoomRules, Timestamp,
 };
 use tidings_protocol::server::{MessageBody, Received};
-use tidings_protocol::{Limits, MessageId, Payload, RoomName, SessionId};
+use tidings_protocol::{Limits, Message, MessageId, Payload, RoomName, SessionId};
 use tidings_shard::gate::Gate;
 use tidings_shard::io::Io;
 use tidings_shard::{Arrival, Capacity, Context, Reception, Shard, Visitor};
@@ -65,6 +65,7 @@ pub(crate) struct ClientId(pub(crate) usize);
 pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) limits: Arc<Limits>,
+    /// The memory engine itself, whatever was put around it.
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) people: Arc<People>,
     pub(crate) capacity: Arc<Capacity>,
@@ -112,7 +113,7 @@ impl Setup {
         let hub = Arc::new(Hub::new());
         let memory =
             MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits), self.started);
-        let engine = (self.engine)(Arc::new(memory));
+        let memory: Arc<dyn Engine> = Arc::new(memory);
         let people = People::new(&hub, &limits, &rules);
         let network = Network::new(self.shards, self.seed);
         network.chop(self.chopped_percent);
@@ -120,7 +121,7 @@ impl Setup {
             node: "n1".into(),
             limits: Arc::clone(&limits),
             rules,
-            engine: Arc::clone(&engine),
+            engine: (self.engine)(Arc::clone(&memory)),
             hub: Arc::clone(&hub),
             people: Arc::clone(&people),
             capacity: Capacity::new(&limits),
@@ -131,7 +132,7 @@ impl Setup {
         let mut world = World {
             network: network.clone(),
             limits,
-            engine,
+            engine: memory,
             people: Arc::clone(&people),
             capacity: Arc::clone(&context.capacity),
             reception: Arc::default(),
@@ -389,16 +390,14 @@ impl World {
         self.counters.iter().map(|counters| counters.get(counter)).sum()
     }
 
-    /// The ids that a room's log holds.
-    pub(crate) fn log(&self, room: &str) -> Vec<u64> {
-        let (answer, ids) = std::sync::mpsc::channel();
-        let done = Completion::new(move |page: Result<Page, EngineError>| {
-            let ids = page.unwrap().messages.iter().map(|message| message.id.0).collect();
-            answer.send(ids).unwrap();
-        });
+    /// What a room's log holds behind an id.
+    pub(crate) fn log(&self, room: &str, after: u64) -> Vec<Arc<Message>> {
+        let (answer, page) = std::sync::mpsc::channel();
+        let done = Completion::new(move |page: Result<Page, EngineError>| answer.send(page).unwrap());
         let room = RoomName::new(room, &self.limits).unwrap();
-        self.engine.history(self.network.wall(), &room, Position::After(MessageId::ZERO), usize::MAX, done);
-        ids.recv().unwrap()
+        let position = Position::After(MessageId(after));
+        self.engine.history(self.network.wall(), &room, position, usize::MAX, done);
+        page.recv().unwrap().unwrap().messages
     }
 
     /// Connections of all shards.
