@@ -13,7 +13,7 @@ use tidings_protocol::server::{MessageBody, Received};
 use tidings_protocol::{Limits, Message, MessageId, Payload, RoomName, SessionId};
 use tidings_shard::gate::Gate;
 use tidings_shard::io::Io;
-use tidings_shard::{Arrival, Capacity, Context, Reception, Shard, Visitor};
+use tidings_shard::{Arrival, Capacity, Context, Origins, Reception, Shard, Visitor};
 
 use super::client::{self, Client, Seen};
 use super::network::{ASLEEP, Network, Simulated, Socket};
@@ -34,6 +34,7 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     pub(crate) rules: Vec<(Pattern, RoomOptions)>,
     pub(crate) compression: bool,
+    pub(crate) origins: Vec<&'static str>,
     pub(crate) chopped_percent: usize,
     pub(crate) seed: u64,
     /// When the engine began: where its knowledge of rooms does.
@@ -49,6 +50,7 @@ impl Default for Setup {
             limits: Limits::default(),
             rules: Vec::new(),
             compression: true,
+            origins: Vec::new(),
             chopped_percent: 0,
             seed: 1,
             started: Timestamp(0),
@@ -128,6 +130,7 @@ impl Setup {
             reception: Arc::<Desk>::default(),
             echo: true,
             compression: self.compression,
+            origins: Arc::new(Origins::new(self.origins).expect("origins")),
         };
         let mut world = World {
             network: network.clone(),
