@@ -218,6 +218,57 @@ impl World {
         id
     }
 
+    /// A client opens an event stream.
+    pub(crate) fn listen(&mut self, path: &str) -> ClientId {
+        let id = self.dial();
+        self.ask(id, &client::http("GET", path, &[]));
+        id
+    }
+
+    /// The same, as a browser comes back.
+    pub(crate) fn listen_from(&mut self, path: &str, last_event_id: &str) -> ClientId {
+        let id = self.dial();
+        self.ask(id, &client::http("GET", path, &[("Last-Event-ID", last_event_id)]));
+        id
+    }
+
+    /// What an event stream's client would come back with.
+    pub(crate) fn last_event_id(&mut self, id: ClientId) -> String {
+        self.client(id).stream.last_event_id.clone()
+    }
+
+    /// A client sends a request, and everything that follows from it happens.
+    pub(crate) fn ask(&mut self, id: ClientId, request: &[u8]) {
+        self.raw(id, request);
+        self.pump();
+    }
+
+    /// A client sends a GET, on the connection it has.
+    pub(crate) fn get(&mut self, id: ClientId, path: &str) {
+        self.ask(id, &client::http("GET", path, &[]));
+    }
+
+    /// The answer to a client's request, where only one may have come.
+    pub(crate) fn answer(&mut self, id: ClientId) -> client::Answer {
+        let seen = self.take(id);
+        let [Seen::Http(answer)] = &seen[..] else { panic!("not an answer: {seen:?}") };
+        answer.clone()
+    }
+
+    /// The answer to a request after which the connection ends.
+    pub(crate) fn last_answer(&mut self, id: ClientId) -> client::Answer {
+        let seen = self.take(id);
+        let [Seen::Http(answer), Seen::End] = &seen[..] else { panic!("not a last answer: {seen:?}") };
+        answer.clone()
+    }
+
+    /// A client's connection breaks.
+    pub(crate) fn cut(&mut self, id: ClientId) {
+        self.client(id).pipe.reset();
+        self.pump();
+        self.take(id);
+    }
+
     /// A client that was just let in takes note of its session.
     pub(crate) fn greeted(&mut self, id: ClientId) {
         let seen = self.take(id);
