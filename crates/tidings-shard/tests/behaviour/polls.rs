@@ -256,6 +256,25 @@ fn requests_of_all_kinds_that_are_sent_ahead_are_answered_in_turn() {
 }
 
 #[test]
+fn an_answer_is_out_before_its_connection_is_handed_over() {
+    let mut world = Setup::default().build();
+    let client = world.dial();
+    world.get(client, "/poll/ana?timeout_s=1");
+    world.ask(client, &http("OPTIONS", "/poll/ana", &[]));
+    let now_ms = world.network.now_ms();
+    world.network.set_now_ms(now_ms + 1_200);
+    world.turns(1);
+    // It comes while the shard looks at what was sent ahead.
+    world.ask(client, &http("GET", "/health", &[]));
+    let statuses = world.take(client).into_iter().map(|seen| match seen {
+        Seen::Http(answer) => answer.status,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(statuses.collect::<Vec<_>>(), [200, 204]);
+    assert_eq!(world.reception.visitors.lock().unwrap().len(), 1);
+}
+
+#[test]
 fn whoever_sends_much_ahead_is_not_read_from_meanwhile() {
     for mut world in Setup::each(|_| {}) {
         let ben = world.enter("/ws/lobby/ben");
