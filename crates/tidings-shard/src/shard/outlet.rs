@@ -56,7 +56,9 @@ impl<S> Outlet for Connections<S> {
             connection.refused = true;
             return false;
         }
-        self.cork.push_own(&mut connection.list, |out| sse::id(out, cursor));
+        if !cursor.is_empty() {
+            self.cork.push_own(&mut connection.list, |out| sse::id(out, cursor));
+        }
         self.cork.push_shared(&mut connection.list, &frames, start, end);
         true
     }
