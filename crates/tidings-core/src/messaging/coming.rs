@@ -205,7 +205,7 @@ impl<E: Default> Messaging<E> {
     ) {
         let client = &mut self.clients[slot as usize];
         client.standing = Standing::Session;
-        client.feed = manner == Manner::Feed;
+        let reads_feed = manner == Manner::Feed;
         if let Some(user) = &client.identity.user {
             self.wiring.people.presence.came_online(self.now.wall, user);
         }
@@ -222,6 +222,19 @@ impl<E: Default> Messaging<E> {
         for (room, request) in requests {
             self.join(slot, &room, request, outlet);
         }
+        if reads_feed {
+            self.begin_to_mark(slot, outlet);
+        }
+    }
+
+    /// From now on a feed's client is told where it stands. Not before it is in all its rooms: it
+    /// would take a cursor of some of them for one of all.
+    fn begin_to_mark(&mut self, slot: Slot, outlet: &mut impl Outlet<Encoded = E>) {
+        self.clients[slot as usize].feed = true;
+        if self.rooms.of(slot).as_slice().len() > 1 {
+            self.rooms.mark(slot);
+        }
+        self.mark(slot, outlet);
     }
 
     /// A newcomer was silently in the lobby; one who asks for it with a position enters anew.

@@ -1,10 +1,11 @@
 //! Random clients in bad weather: joining, leaving, talking, stalling, breaking off, coming back by
-//! cursor, over pipes that give little, into outboxes that hold little, in rooms of every policy.
+//! cursor as WebSockets, event streams or long polls, over pipes that give little, into outboxes that hold little, in rooms of every policy.
 //!
 //! Follows from a seed: `TIDINGS_SEED=7 cargo test -p tidings-shard storm` replays one, and
 //! `TIDINGS_SEEDS=20000` hunts for longer.
 
 mod known;
+mod ways;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use tidings_protocol::Limits;
 use tidings_protocol::server::{MessageBody, Received};
 
 use self::known::{Known, Said};
+use self::ways::Way;
 use crate::support::client::handshake;
 use crate::support::{ClientId, Held, Random, Seen, Setup, World};
 
@@ -33,6 +35,7 @@ const KEYS: [Option<&str>; 4] = [None, Some("eur"), Some("usd"), Some("gbp")];
 struct Person {
     id: ClientId,
     rooms: BTreeMap<&'static str, Known>,
+    way: Way,
     /// It was told with 1013 that it reads too slowly.
     sent_away: bool,
 }
@@ -46,6 +49,8 @@ struct Storm {
     policies: BTreeMap<&'static str, SlowConsumerPolicy>,
     /// What was said in each room, as far as its log held it when it was looked at, or anybody saw it.
     said: BTreeMap<&'static str, Said>,
+    /// Frames that anybody was told.
+    noted: usize,
 }
 
 #[test]
@@ -64,6 +69,8 @@ fn nothing_is_lost_twice_told_or_out_of_order_in_bad_weather() {
         Counter::MessageDelivered,
         Counter::MessageConflated,
         Counter::SlowConsumerClosed,
+        Counter::FeedOpened,
+        Counter::PollOpened,
     ]
     .map(|counter| (counter, 0));
     for seed in seeds {
@@ -109,19 +116,24 @@ impl Storm {
         let setup =
             Setup { shards, limits, rules, chopped_percent, seed, engine: held.engine(), ..Setup::default() };
         let (world, people, said) = (setup.build(), Vec::new(), BTreeMap::new());
-        let mut storm = Self { seed, world, random, people, held, policies, said };
+        let mut storm = Self { seed, world, random, people, held, policies, said, noted: 0 };
         for _ in 0..2 + storm.random.below(6) {
-            let id = storm.dial("/ws/nowhere");
-            storm.people.push(Person { id, rooms: BTreeMap::new(), sent_away: false });
+            let id = storm.dial_socket("/ws/nowhere");
+            storm.people.push(Person { id, rooms: BTreeMap::new(), way: Way::Socket, sent_away: false });
         }
         storm
     }
 
-    fn dial(&mut self, path: &str) -> ClientId {
+    fn dial_socket(&mut self, path: &str) -> ClientId {
+        let request = handshake(path, self.random.chance(30));
+        self.dial(&request)
+    }
+
+    fn dial(&mut self, request: &[u8]) -> ClientId {
         let capacity = 1 + self.random.below(3_000);
         let shard = self.random.below(self.world.shards.len());
         let id = self.world.dial_shard(shard, capacity);
-        self.world.raw(id, &handshake(path, self.random.chance(30)));
+        self.world.raw(id, request);
         id
     }
 
@@ -147,7 +159,9 @@ impl Storm {
         let person = self.random.below(self.people.len());
         let room = ROOMS[self.random.below(ROOMS.len())];
         let id = self.people[person].id;
+        let speaks = matches!(self.people[person].way, Way::Socket);
         match self.random.below(100) {
+            0..72 if !speaks => {}
             0..50 => {
                 for _ in 0..1 + self.random.below(6) {
                     let words = "x".repeat(self.random.below(400));
@@ -202,13 +216,10 @@ impl Storm {
         self.come_back(person);
     }
 
-    /// By cursor, on any shard.
-    fn come_back(&mut self, person: usize) {
-        let id = self.dial("/ws");
+    fn come_back_by_socket(&mut self, person: usize) {
+        let id = self.dial_socket("/ws");
         let person = &mut self.people[person];
         person.id = id;
-        person.sent_away = false;
-        person.rooms.retain(|_, known| known.is_in());
         let positions = person.rooms.iter().map(|(room, known)| format!(r#""{room}":{}"#, known.cursor()));
         let positions = positions.collect::<Vec<_>>().join(",");
         let hello = format!(r#"{{"type":"hello","positions":{{{positions}}},"rooms":["nowhere"]}}"#);
@@ -224,6 +235,7 @@ impl Storm {
             if self.world.client(id).reads {
                 self.world.client(id).look(bytes_max);
             }
+            self.remember(person);
             for seen in self.world.take(id) {
                 self.note(person, seen);
             }
@@ -231,14 +243,16 @@ impl Storm {
     }
 
     fn note(&mut self, person: usize, seen: Seen) {
+        self.noted += usize::from(matches!(seen, Seen::Frame(_)));
         match seen {
+            Seen::Http(answer) => self.answered(person, &answer),
             Seen::Frame(Received::Message(message)) => self.see(person, &message),
             Seen::Frame(Received::Restore(restore)) => {
                 self.knows(person, &restore.room, |known| known.restore(&restore));
                 restore.messages.iter().for_each(|message| self.see(person, message));
             }
             Seen::Frame(Received::Joined(joined)) => {
-                self.knows(person, &joined.room, |known| known.join(joined.last_message_id));
+                self.knows(person, &joined.room, |known| known.join(&joined));
             }
             Seen::Frame(Received::Gap(gap)) => self.knows(person, &gap.room, |known| known.lose(&gap)),
             Seen::Frame(Received::Error(error)) => panic!("{error:?}"),
@@ -284,6 +298,13 @@ impl Storm {
                 self.world.client(id).reads = true;
             }
             self.world.advance(3_000);
+            self.look();
+        }
+        // Who polls asks until there is no more.
+        let mut noted = usize::MAX;
+        while noted != self.noted {
+            noted = self.noted;
+            self.world.advance(1_200);
             self.look();
         }
     }

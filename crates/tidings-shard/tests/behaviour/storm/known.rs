@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidings_protocol::server::{Gap, Restore};
+use tidings_protocol::server::{Gap, Joined, Restore};
 
 /// What was said in a room: the messages' keys by their ids.
 pub(super) type Said = BTreeMap<u64, Option<Box<str>>>;
@@ -33,11 +33,13 @@ impl Known {
         self.cursor
     }
 
-    /// It is told where the room begins for it.
-    pub(super) fn join(&mut self, last_message_id: u64) {
+    /// It is told where the room begins for it, or goes on.
+    pub(super) fn join(&mut self, joined: &Joined) {
         if self.since.is_none() {
-            self.since = Some(last_message_id);
-            self.cursor = last_message_id;
+            self.since = Some(joined.last_message_id);
+            self.cursor = joined.last_message_id;
+        } else if joined.recovered == Some(false) {
+            self.lost_after = Some(self.cursor);
         }
     }
 
