@@ -154,6 +154,11 @@ impl<S> Connection<S> {
         pending.map(|pending| *pending)
     }
 
+    /// Whether it has served a request, and nothing of another one has come.
+    pub fn is_idle(&self) -> bool {
+        self.kept && self.phase == Phase::Head && self.rare.is_none() && self.list.is_empty()
+    }
+
     /// Bytes that were set aside.
     pub fn stashed_bytes(&self) -> usize {
         self.rare.as_ref().map_or(0, |rare| rare.stash.len())

@@ -79,7 +79,7 @@ impl<I: Io> Shard<I> {
                     self.connections.end_feed(slot);
                 }
                 Phase::Echo | Phase::Knocking => self.go_away(slot),
-                Phase::Head if connection.kept && connection.rare.is_none() => self.remove(slot),
+                Phase::Head if connection.is_idle() => self.remove(slot),
                 Phase::Head | Phase::Body | Phase::Send | Phase::Closing => {}
             }
         }
