@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use tidings_core::Engine;
 use tidings_core::engine::Timestamp;
 use tidings_core::telemetry::Counters;
+use tidings_core::{Engine, People};
 use tidings_protocol::Limits;
 
 use crate::upgrade::Upgraded;
@@ -24,6 +24,8 @@ pub struct Setup {
     pub limits: Arc<Limits>,
     /// Keeper of the rooms' logs.
     pub engine: Arc<dyn Engine>,
+    /// Sessions, presence and typing.
+    pub people: Arc<People>,
     /// Whether `/echo` is served.
     pub echo: bool,
     /// Whether WebSocket compression is agreed to.

@@ -71,6 +71,7 @@ impl Node {
             node: settings.node.as_str().into(),
             limits: Arc::clone(&limits),
             engine: Arc::clone(&engine),
+            people: Arc::clone(&people),
             echo: settings.echo,
             compression: settings.compression,
         };

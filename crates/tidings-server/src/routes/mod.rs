@@ -4,6 +4,7 @@
 
 mod operations;
 mod page;
+mod people;
 mod publish;
 mod rooms;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 use tidings_protocol::codes::ErrorCode;
 
 use crate::answer::Problem;
@@ -28,6 +29,11 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/broadcast", post(publish::broadcast))
         .route("/rooms", get(rooms::list))
         .route("/rooms/{room}/messages", get(rooms::history).post(publish::to_room))
+        .route("/rooms/{room}/presence", get(people::in_room))
+        .route("/rooms/{room}/typing", get(people::typing))
+        .route("/presence", get(people::online))
+        .route("/users/{user}/messages", post(publish::to_user))
+        .route("/users/{user}/sessions", delete(people::disconnect))
         .route("/health", get(operations::health))
         .route("/ready", get(operations::ready))
         .route("/metrics", get(metrics::page))
@@ -59,4 +65,13 @@ async fn method_not_allowed() -> Problem {
         ErrorCode::MethodNotAllowed,
         "this address does not take this method: use one that the header Allow names",
     )
+}
+
+/// Entries of one answer: more than the limit is not refused, the answer says that it goes on.
+fn page_size(asked: Option<usize>, most: usize) -> Result<usize, Problem> {
+    match asked {
+        Some(0) => Err(Problem::new(ErrorCode::BadQuery, "limit is 0: ask for at least one")),
+        Some(asked) => Ok(asked.min(most)),
+        None => Ok(most),
+    }
 }

@@ -4,6 +4,7 @@ mod bodies;
 mod connections;
 mod node;
 mod operations;
+mod people;
 mod publishing;
 mod rooms;
 mod upgrades;

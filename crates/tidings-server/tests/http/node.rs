@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tidings_core::memory::MemoryEngine;
 use tidings_core::telemetry::Counters;
-use tidings_core::{Engine, Hub, RoomOptions, RoomRules, Timestamp};
+use tidings_core::{Engine, Hub, People, RoomOptions, RoomRules, Timestamp};
 use tidings_protocol::Limits;
 use tidings_server::{Server, Setup, Shards, Upgraded, Visitor};
 use tokio::net::TcpListener;
@@ -18,6 +18,7 @@ pub(crate) struct Seat(#[expect(dead_code, reason = "held, not read")] Arc<()>);
 pub(crate) struct Node {
     pub(crate) server: Server,
     pub(crate) address: SocketAddr,
+    pub(crate) people: Arc<People>,
     pub(crate) counters: Arc<Counters>,
     /// What became a WebSocket.
     pub(crate) upgraded: Receiver<Upgraded>,
@@ -44,7 +45,16 @@ impl Node {
     pub(crate) fn with_engine(limits: Arc<Limits>, engine: Arc<dyn Engine>) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let setup = Setup { node: "north".into(), limits, engine, echo: false, compression: true };
+        let rules = Arc::new(RoomRules::new(Vec::new(), RoomOptions::from_limits(&limits)));
+        let people = People::new(&Arc::new(Hub::new()), &limits, &rules);
+        let setup = Setup {
+            node: "north".into(),
+            limits,
+            engine,
+            people: Arc::clone(&people),
+            echo: false,
+            compression: true,
+        };
         let server = Server::new(setup, runtime.handle().clone());
         let (upgrades, upgraded) = channel();
         let upgrades = Mutex::new(upgrades);
@@ -59,7 +69,7 @@ impl Node {
         let address = listener.local_addr().unwrap();
         let (refuse, refused) = channel();
         runtime.spawn(accept(listener, server.clone(), Arc::downgrade(&seats), refuse));
-        Self { server, address, counters, upgraded, refused, seats, runtime }
+        Self { server, address, people, counters, upgraded, refused, seats, runtime }
     }
 
     /// Address of a path, for the HTTP client.
