@@ -186,3 +186,168 @@ impl Wake for Alarm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+
+    const KEY: SlotKey = SlotKey { slot: 3, generation: 1 };
+
+    fn bell() -> Arc<Bell> {
+        let poll = mio::Poll::new().unwrap();
+        Bell::new(Arc::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap()))
+    }
+
+    fn rung(bell: &Bell) -> Vec<SlotKey> {
+        let mut ready = Vec::new();
+        bell.answer(&mut ready);
+        let key = |ready| match ready {
+            Ready::Connection { key, .. } => key,
+            Ready::Listener => panic!("there is none"),
+        };
+        ready.into_iter().map(key).collect()
+    }
+
+    /// A watched stream that was found empty, and its other end.
+    fn idle(bell: &Arc<Bell>) -> (Foreign, DuplexStream) {
+        let (peer, stream) = duplex(8);
+        let mut foreign = Foreign::new(Box::new(stream));
+        foreign.watch(KEY, bell);
+        assert_eq!(rung(bell), [KEY], "what is ready at the beginning is told");
+        assert_eq!(foreign.receive(&mut [0; 64]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        (foreign, peer)
+    }
+
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        let mut future = std::pin::pin!(future);
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("it has to wait"),
+        }
+    }
+
+    #[test]
+    fn a_change_is_told_once_and_the_next_one_again() {
+        let bell = bell();
+        let (mut foreign, mut peer) = idle(&bell);
+        for _ in 0..3 {
+            now(peer.write_all(b"ab")).unwrap();
+            now(peer.write_all(b"cd")).unwrap();
+            assert_eq!(rung(&bell), [KEY]);
+            assert_eq!(rung(&bell), []);
+            assert_eq!(foreign.receive(&mut [0; 64]).unwrap(), 4);
+            assert_eq!(rung(&bell), [], "the read found the end of what there was");
+        }
+    }
+
+    #[test]
+    fn what_happens_between_the_look_and_the_read_is_not_lost() {
+        let bell = bell();
+        let (mut foreign, mut peer) = idle(&bell);
+        now(peer.write_all(b"a")).unwrap();
+        assert_eq!(rung(&bell), [KEY]);
+        foreign.waker.wake_by_ref();
+        assert_eq!(foreign.receive(&mut [0; 64]).unwrap(), 1);
+        assert_eq!(rung(&bell), [KEY]);
+    }
+
+    #[test]
+    fn the_end_behind_the_last_bytes_is_told_too() {
+        let bell = bell();
+        let (mut foreign, mut peer) = idle(&bell);
+        now(peer.write_all(b"last")).unwrap();
+        drop(peer);
+        assert_eq!(rung(&bell), [KEY]);
+        assert_eq!(foreign.receive(&mut [0; 64]).unwrap(), 4);
+        assert_eq!(rung(&bell), [KEY]);
+        assert_eq!(foreign.receive(&mut [0; 64]).unwrap(), 0);
+        assert_eq!(foreign.receive(&mut [0; 64]).unwrap(), 0);
+    }
+
+    #[test]
+    fn space_for_what_was_refused_is_told() {
+        let bell = bell();
+        let (mut foreign, mut peer) = idle(&bell);
+        assert_eq!(foreign.send(b"0123456789").unwrap(), 8);
+        assert_eq!(foreign.send(b"89").unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(rung(&bell), []);
+        now(tokio::io::AsyncReadExt::read_exact(&mut peer, &mut [0; 5])).unwrap();
+        assert_eq!(rung(&bell), [KEY]);
+        assert_eq!(foreign.send(b"89").unwrap(), 2);
+        drop(peer);
+        assert_eq!(foreign.send(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_late_wake_names_the_tenant_that_is_gone() {
+        let bell = bell();
+        let (foreign, peer) = idle(&bell);
+        let kept = foreign.waker.clone();
+        drop((foreign, peer));
+        let next = SlotKey { generation: KEY.generation + 1, ..KEY };
+        let mut foreign = Foreign::new(Box::new(duplex(8).0));
+        foreign.watch(next, &bell);
+        rung(&bell);
+        kept.wake();
+        assert_eq!(rung(&bell), [KEY]);
+        foreign.waker.wake_by_ref();
+        assert_eq!(rung(&bell), [next]);
+    }
+
+    /// Holds back what it is given until it has been asked to flush, and to end, twice.
+    #[derive(Default)]
+    struct Reluctant {
+        flushes: usize,
+        shutdowns: usize,
+    }
+
+    impl AsyncRead for Reluctant {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            match self.shutdowns {
+                0..2 => Poll::Pending,
+                _ => Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    impl AsyncWrite for Reluctant {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.flushes += 1;
+            second(self.flushes, context)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            assert_eq!(self.flushes, 2, "it is not ended before it is flushed");
+            self.shutdowns += 1;
+            second(self.shutdowns, context)
+        }
+    }
+
+    fn second(attempt: usize, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        context.waker().wake_by_ref();
+        if attempt < 2 { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    #[test]
+    fn a_stream_that_needs_several_attempts_is_pushed_on_when_it_rings() {
+        let bell = bell();
+        let mut foreign = Foreign::new(Box::new(Reluctant::default()));
+        foreign.watch(KEY, &bell);
+        assert_eq!(foreign.send(b"x").unwrap(), 1);
+        foreign.finish();
+        let mut rings = 0;
+        while rung(&bell) == [KEY] {
+            rings += 1;
+            assert!(rings < 10, "it rings for ever");
+            if foreign.receive(&mut [0; 8]).is_ok_and(|count| count == 0) {
+                return;
+            }
+        }
+        panic!("it was not pushed on");
+    }
+}
