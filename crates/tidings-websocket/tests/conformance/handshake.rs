@@ -2,8 +2,8 @@
 
 use tidings_websocket::deflate::{Agreed, AnswerError, Offer};
 use tidings_websocket::handshake::{
-    ClientKey, ClientRequest, Established, Mismatch, Refusal, Request, Response, accept, choose_subprotocol,
-    response,
+    ClientKey, ClientRequest, Established, Mismatch, Refusal, Request, Response, accept, accept_stream,
+    choose_subprotocol, response,
 };
 
 type Headers<'a> = Vec<(&'a str, &'a [u8])>;
@@ -109,6 +109,26 @@ fn a_header_that_may_come_once_is_refused_twice() {
         headers.push((name, value));
         assert_eq!(refused(headers), refusal);
     }
+}
+
+#[test]
+fn an_http_2_stream_needs_the_version_and_nothing_that_http_2_says_otherwise() {
+    let version = ("sec-websocket-version", b"13" as &[u8]);
+    let accept = |headers: &'static [(&'static str, &'static [u8])]| {
+        accept_stream(std::iter::once(version).chain(headers.iter().copied()))
+    };
+    let offered = accept(&[
+        ("sec-websocket-protocol", b"a, b".as_slice()),
+        ("sec-websocket-extensions", b"permessage-deflate; server_max_window_bits=10"),
+    ]);
+    let offered = offered.unwrap();
+    assert_eq!(offered.subprotocols, ["a", "b"]);
+    assert_eq!(offered.deflate.unwrap().server_max_window_bits, 10);
+    assert_eq!(accept(&[]).unwrap().deflate, None);
+    assert_eq!(accept(&[("sec-websocket-version", b"13")]), Err(Refusal::VersionUnsupported));
+    assert_eq!(accept_stream([].into_iter()), Err(Refusal::VersionUnsupported));
+    assert_eq!(accept(&[("sec-websocket-protocol", b"a b")]), Err(Refusal::SubprotocolsMalformed));
+    assert_eq!(accept(&[("sec-websocket-extensions", b"a;;b")]), Err(Refusal::ExtensionsMalformed));
 }
 
 #[test]
