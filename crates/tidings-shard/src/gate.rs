@@ -52,11 +52,12 @@ pub struct Gate<S> {
 struct State<S> {
     arrivals: Vec<Arrival<S>>,
     draining: bool,
+    closed: bool,
 }
 
 impl<S> Default for Gate<S> {
     fn default() -> Self {
-        Self { state: Mutex::new(State { arrivals: Vec::new(), draining: false }) }
+        Self { state: Mutex::new(State { arrivals: Vec::new(), draining: false, closed: false }) }
     }
 }
 
@@ -66,9 +67,21 @@ impl<S> Gate<S> {
         self.lock().draining = true;
     }
 
-    /// Brings a connection home. The caller wakes the shard.
+    /// Brings a connection; it ends at once if the shard has. The caller wakes the shard.
     pub fn arrive(&self, arrival: Arrival<S>) {
-        self.lock().arrivals.push(arrival);
+        let mut state = self.lock();
+        if !state.closed {
+            state.arrivals.push(arrival);
+        }
+    }
+
+    /// The shard has ended: nobody will take what arrives, or did arrive too late.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let late = std::mem::take(&mut state.arrivals);
+        drop(state);
+        drop(late);
     }
 
     /// Takes what arrived, and says whether the shard is to drain.

@@ -84,7 +84,10 @@ fn prepare(listeners: Vec<std::net::TcpListener>, context: &Context) -> io::Resu
 fn spawn(number: usize, shard: Prepared, context: Context) -> io::Result<JoinHandle<io::Result<()>>> {
     thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
         let Prepared { tcp, mailbox, gate, counters } = shard;
-        Shard::new(number, tcp, context, mailbox, gate, counters, session_ids()).run()
+        let ended =
+            Shard::new(number, tcp, context, mailbox, Arc::clone(&gate), counters, session_ids()).run();
+        gate.close();
+        ended
     })
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tidings_protocol::Limits;
+use tidings_shard::{Arrival, Arriving, Purpose};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 
 use node::{Client, Node, Seen, binary, handshake, head, opened, story};
@@ -136,6 +137,12 @@ fn a_stream_is_told_of_the_stop_and_the_shard_ends_with_it() {
         assert_eq!(client.see().await, Seen::Close(1_000));
         assert_eq!(client.see().await, Seen::End);
         drop(client);
+        let (handle, capacity) = (node.shards.handle(), Arc::clone(&node.capacity));
         tokio::task::spawn_blocking(|| node.shards.join()).await.unwrap().unwrap();
+        let (mut late, stream) = duplex(1_024);
+        let (seat, _) = capacity.seat();
+        let socket = Arriving::Stream(Box::new(stream));
+        handle.attach(Arrival { socket, seat, purpose: Purpose::Request });
+        assert_eq!(late.read(&mut [0; 8]).await.unwrap(), 0, "who comes too late is not left waiting");
     });
 }
