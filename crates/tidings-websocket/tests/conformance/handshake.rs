@@ -113,22 +113,18 @@ fn a_header_that_may_come_once_is_refused_twice() {
 
 #[test]
 fn an_http_2_stream_needs_the_version_and_nothing_that_http_2_says_otherwise() {
-    let version = ("sec-websocket-version", b"13" as &[u8]);
-    let accept = |headers: &'static [(&'static str, &'static [u8])]| {
-        accept_stream(std::iter::once(version).chain(headers.iter().copied()))
+    let with = |name, value: &'static str| {
+        accept_stream([("sec-websocket-version", b"13".as_slice()), (name, value.as_bytes())].into_iter())
     };
-    let offered = accept(&[
-        ("sec-websocket-protocol", b"a, b".as_slice()),
-        ("sec-websocket-extensions", b"permessage-deflate; server_max_window_bits=10"),
-    ]);
-    let offered = offered.unwrap();
-    assert_eq!(offered.subprotocols, ["a", "b"]);
-    assert_eq!(offered.deflate.unwrap().server_max_window_bits, 10);
-    assert_eq!(accept(&[]).unwrap().deflate, None);
-    assert_eq!(accept(&[("sec-websocket-version", b"13")]), Err(Refusal::VersionUnsupported));
+    assert_eq!(with("sec-websocket-protocol", "a, b").unwrap().subprotocols, ["a", "b"]);
+    let offer = "permessage-deflate; server_max_window_bits=10";
+    let agreed = with("sec-websocket-extensions", offer).unwrap().deflate.unwrap();
+    assert_eq!(agreed.server_max_window_bits, 10);
+    assert_eq!(with("origin", "x").unwrap().deflate, None);
+    assert_eq!(with("sec-websocket-version", "13"), Err(Refusal::VersionUnsupported));
     assert_eq!(accept_stream([].into_iter()), Err(Refusal::VersionUnsupported));
-    assert_eq!(accept(&[("sec-websocket-protocol", b"a b")]), Err(Refusal::SubprotocolsMalformed));
-    assert_eq!(accept(&[("sec-websocket-extensions", b"a;;b")]), Err(Refusal::ExtensionsMalformed));
+    assert_eq!(with("sec-websocket-protocol", "a b"), Err(Refusal::SubprotocolsMalformed));
+    assert_eq!(with("sec-websocket-extensions", "a;;b"), Err(Refusal::ExtensionsMalformed));
 }
 
 #[test]
