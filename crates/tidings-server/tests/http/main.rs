@@ -2,9 +2,12 @@
 
 mod bodies;
 mod connections;
+mod http2;
 mod node;
 mod operations;
+mod passages;
 mod publishing;
 mod rooms;
+mod streams;
 mod upgrades;
 mod wire;
