@@ -1,7 +1,7 @@
 //! The event loop: one thread a core, each with its own connections, which never change thread.
 //!
 //! In reading order: what a shard is given ([`context`]), what it calls the system for ([`io`],
-//! [`tcp`]), a connection's few bytes ([`connection`], [`outbox`], [`wheel`]), what one turn sends
+//! [`tcp`], [`foreign`]), a connection's few bytes ([`connection`], [`outbox`], [`wheel`]), what one turn sends
 //! ([`cork`], [`encoding`]), the request that opens a connection ([`head`]), and the turn itself
 //! ([`shard`]). Refuses to know Redis, axum, and settings files.
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ pub mod connection;
 pub mod context;
 pub mod cork;
 pub mod encoding;
+pub mod foreign;
 pub mod gate;
 pub mod head;
 pub mod io;
@@ -22,7 +23,8 @@ pub mod wheel;
 
 pub use capacity::{Capacity, Seat};
 pub use context::{Context, Reception, Visitor};
-pub use gate::Arrival;
+pub use foreign::ByteStream;
+pub use gate::{Arrival, Handshake, Purpose};
 pub use shard::Shard;
 pub use start::{Shards, ShardsHandle, start};
-pub use tcp::{Listeners, bind};
+pub use tcp::{Arriving, Listeners, bind};

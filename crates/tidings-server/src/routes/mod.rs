@@ -20,6 +20,7 @@ use axum::routing::{any, delete, get, post};
 use tidings_protocol::codes::ErrorCode;
 
 use crate::answer::Problem;
+use crate::passage;
 use crate::state::State;
 use crate::upgrade;
 
@@ -38,6 +39,10 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/ready", get(operations::ready))
         .route("/metrics", get(metrics::page))
         .route("/openapi.json", get(operations::openapi))
+        // Shards serve these; which methods, they know.
+        .route("/events", any(passage::pass))
+        .route("/poll/{client_id}", any(passage::pass))
+        .route("/sessions/{session_id}/send", any(passage::pass))
         .route("/ws", any(upgrade::accept))
         .route("/ws/{*rest}", any(upgrade::accept));
     if state.setup.echo {

@@ -2,10 +2,13 @@
 
 mod bodies;
 mod connections;
+mod http2;
 mod node;
 mod operations;
+mod passages;
 mod people;
 mod publishing;
 mod rooms;
+mod streams;
 mod upgrades;
 mod wire;
