@@ -1,9 +1,9 @@
 //! What the server says: frames as JSON, appended to a buffer of the caller's.
 //!
-//! Owned by whoever holds the buffer. Refuses to allocate beside that buffer, and to leave the
-//! order of fields open: it is part of `docs/protocol.md`.
+//! Owned by whoever holds the buffer. Refuses to allocate beside that buffer.
 
 mod decode;
+mod encode;
 #[cfg(test)]
 mod tests;
 pub(crate) mod write;
@@ -11,12 +11,12 @@ pub(crate) mod write;
 pub use decode::{
     Ack, DecodeError, Error, Gap, History, Joined, Left, MessageBody, Received, Restore, Session, decode,
 };
+pub use encode::encode_message;
 
 use std::sync::Arc;
 
 use crate::ids::{MessageId, RoomName, SessionId, UserId};
-use crate::message::{Message, Payload};
-use write::Writer;
+use crate::message::Message;
 
 /// A frame to be sent.
 #[derive(Debug, Clone, Copy)]
@@ -139,71 +139,4 @@ impl GapReason {
             Self::RolledBack => "rolled_back",
         }
     }
-}
-
-impl ServerFrame<'_> {
-    /// Appends the frame as JSON, without a line break unless `data` has one.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        let mut w = Writer::new(out);
-        match *self {
-            Self::Message(message) => encode_message(message, out),
-            Self::Session { session_id, user_id, rooms, resumed, ping_interval_ms, node } => {
-                w.begin("session").hex("session_id", session_id.as_bytes());
-                w.optional("user_id", user_id.map(UserId::as_str));
-                w.strings("rooms", rooms.iter().map(RoomName::as_str)).boolean("resumed", resumed);
-                w.number("ping_interval_ms", ping_interval_ms).string("node", node).end();
-            }
-            Self::Restore { room, messages, last_message_id, recovered } => {
-                w.begin("restore").string("room", room.as_str()).messages(messages);
-                w.number("last_message_id", last_message_id.0).boolean("recovered", recovered).end();
-            }
-            Self::Joined { room, last_message_id, recovered, reference } => {
-                w.begin("joined").string("room", room.as_str()).number("last_message_id", last_message_id.0);
-                if let Some(recovered) = recovered {
-                    w.boolean("recovered", recovered);
-                }
-                w.optional("ref", reference).end();
-            }
-            Self::Left { room, last_message_id, reference } => {
-                w.begin("left").string("room", room.as_str()).number("last_message_id", last_message_id.0);
-                w.optional("ref", reference).end();
-            }
-            Self::Ack { reference, room, id } => {
-                w.begin("ack").string("ref", reference).string("room", room.as_str());
-                w.number("id", id.0).end();
-            }
-            Self::History { room, messages, complete, reference } => {
-                w.begin("history").string("room", room.as_str());
-                w.messages(messages).boolean("complete", complete).optional("ref", reference).end();
-            }
-            Self::Pong => w.begin("pong").end(),
-            Self::Gap { room, after, before, reason } => {
-                w.begin("gap").string("room", room.as_str()).number("after", after.0);
-                w.number("before", before.0).string("reason", reason.name()).end();
-            }
-            Self::Error { code, message, reference } => {
-                w.begin("error").string("code", code.name()).string("message", message);
-                w.optional("ref", reference).end();
-            }
-            Self::ServerRestart { reconnect_after_ms } => {
-                w.begin("server_restart").number("reconnect_after_ms", reconnect_after_ms).end();
-            }
-        }
-    }
-}
-
-/// Appends a `message` frame: the one that is encoded for every message and every shard.
-pub fn encode_message(message: &Message, out: &mut Vec<u8>) {
-    // One growth at most: names may need escapes, but rarely do.
-    out.reserve(message.payload.len() + message.room.as_str().len() + 128);
-    let mut w = Writer::new(out);
-    w.begin("message").string("room", message.room.as_str()).number("id", message.id.0);
-    w.optional("user_id", message.user.as_ref().map(UserId::as_str));
-    w.optional("key", message.key.as_deref());
-    match &message.payload {
-        Payload::Text(text) => w.string("text", text),
-        Payload::Data(json) => w.raw("data", json.get()),
-        Payload::Binary(bytes) => w.base64("data_base64", bytes),
-    };
-    w.end();
 }

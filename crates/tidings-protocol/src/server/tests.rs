@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::codes::ErrorCode;
-use crate::{Limits, rest};
+use crate::{Limits, Payload, rest};
 
 fn room(name: &str) -> RoomName {
     RoomName::new(name, &Limits::default()).unwrap()
