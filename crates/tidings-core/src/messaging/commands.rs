@@ -156,7 +156,10 @@ impl<E: Default> Messaging<E> {
             }
             ClientFrame::Ping => outlet.answer(slot, &ServerFrame::Pong),
             ClientFrame::RestartAck => return Wish::Restart,
-            ClientFrame::Unserved { reference, .. } => {
+            ClientFrame::TypingStart { .. } | ClientFrame::TypingStop { .. } => {
+                self.refuse(slot, ErrorCode::NotSupported, None, outlet);
+            }
+            ClientFrame::Presence { reference, .. } | ClientFrame::Unserved { reference, .. } => {
                 self.refuse(slot, ErrorCode::NotSupported, reference.as_deref(), outlet);
             }
         }
@@ -296,7 +299,10 @@ impl<E: Default> Messaging<E> {
         }
         match (result, reference) {
             (Ok(published), Some(reference)) => {
-                outlet.answer(publisher.slot, &ServerFrame::Ack { reference, room, id: published.id });
+                outlet.answer(
+                    publisher.slot,
+                    &ServerFrame::Ack { reference: Some(reference), room, id: published.id },
+                );
             }
             (Ok(_), None) => {}
             (Err(error), reference) => self.refuse(publisher.slot, error.code(), reference, outlet),

@@ -24,9 +24,9 @@ pub(crate) fn build<'a>(kind: &str, fields: &Fields<'a>, limits: &Limits) -> Res
         "hello" => Ok(ClientFrame::Hello(hello(fields, limits)?)),
         "ping" => Ok(ClientFrame::Ping),
         "restart_ack" => Ok(ClientFrame::RestartAck),
-        "typing_start" => unserved(Unserved::TypingStart, fields, limits),
-        "typing_stop" => unserved(Unserved::TypingStop, fields, limits),
-        "presence" => unserved(Unserved::Presence, fields, limits),
+        "typing_start" => Ok(ClientFrame::TypingStart { room: room(fields, limits)? }),
+        "typing_stop" => Ok(ClientFrame::TypingStop { room: room(fields, limits)? }),
+        "presence" => presence(fields, limits),
         "refresh" => unserved(Unserved::Refresh, fields, limits),
         _ => Err(FrameError::new(
             ErrorCode::UnknownType,
@@ -69,6 +69,14 @@ fn history<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<ClientFrame<'a>> 
         room: room(fields, limits)?,
         after: fields.after.position()?.unwrap_or(MessageId::ZERO),
         limit: fields.limit.count()?,
+        reference: reference(fields, limits)?,
+    })
+}
+
+fn presence<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<ClientFrame<'a>> {
+    Ok(ClientFrame::Presence {
+        room: room(fields, limits)?,
+        after: fields.after.string()?.map(|user| user_id(&user, limits)).transpose()?,
         reference: reference(fields, limits)?,
     })
 }

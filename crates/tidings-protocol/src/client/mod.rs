@@ -79,6 +79,25 @@ pub enum ClientFrame<'a> {
         /// Comes back in the answer.
         reference: Option<Cow<'a, str>>,
     },
+    /// Its user begins to type, or goes on typing.
+    TypingStart {
+        /// A valid room name; `None` is the connection's only room.
+        room: Option<Cow<'a, str>>,
+    },
+    /// Its user no longer types.
+    TypingStop {
+        /// A valid room name; `None` is the connection's only room.
+        room: Option<Cow<'a, str>>,
+    },
+    /// Asks who is in a room.
+    Presence {
+        /// A valid room name; `None` is the connection's only room.
+        room: Option<Cow<'a, str>>,
+        /// The last user of the page before; `None` asks for the first page.
+        after: Option<UserId>,
+        /// Comes back in the answer.
+        reference: Option<Cow<'a, str>>,
+    },
     /// Asks for `pong`.
     Ping,
     /// Says that the client is ready for the restart.
@@ -121,12 +140,6 @@ pub enum Said<'a> {
 /// Types of the contract that later work will serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unserved {
-    /// `typing_start`
-    TypingStart,
-    /// `typing_stop`
-    TypingStop,
-    /// `presence`
-    Presence,
     /// `refresh`
     Refresh,
 }

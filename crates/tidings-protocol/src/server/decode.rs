@@ -24,6 +24,12 @@ pub enum Received {
     Message(MessageBody),
     Ack(Ack),
     History(History),
+    Presence(Presence),
+    UserTyping(UserEvent),
+    UserStoppedTyping(UserEvent),
+    UserJoined(UserEvent),
+    UserLeft(UserEvent),
+    PresenceChanged(PresenceChanged),
     Pong,
     Gap(Gap),
     Error(Error),
@@ -57,6 +63,12 @@ pub fn decode(text: &str) -> Result<Received, DecodeError> {
         "message" => Received::Message(serde_json::from_str(text)?),
         "ack" => Received::Ack(serde_json::from_str(text)?),
         "history" => Received::History(serde_json::from_str(text)?),
+        "presence" => Received::Presence(serde_json::from_str(text)?),
+        "user_typing" => Received::UserTyping(serde_json::from_str(text)?),
+        "user_stopped_typing" => Received::UserStoppedTyping(serde_json::from_str(text)?),
+        "user_joined" => Received::UserJoined(serde_json::from_str(text)?),
+        "user_left" => Received::UserLeft(serde_json::from_str(text)?),
+        "presence_changed" => Received::PresenceChanged(serde_json::from_str(text)?),
         "pong" => Received::Pong,
         "gap" => Received::Gap(serde_json::from_str(text)?),
         "error" => Received::Error(serde_json::from_str(text)?),
@@ -116,7 +128,7 @@ pub struct Left {
 #[expect(missing_docs, reason = "the fields of the frame")]
 pub struct Ack {
     #[serde(rename = "ref")]
-    pub reference: String,
+    pub reference: Option<String>,
     pub room: String,
     pub id: u64,
 }
@@ -131,6 +143,46 @@ pub struct History {
     pub complete: bool,
     #[serde(rename = "ref")]
     pub reference: Option<String>,
+}
+
+/// See [`ServerFrame::Presence`](super::ServerFrame::Presence).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "the fields of the frame")]
+pub struct Presence {
+    pub room: String,
+    pub users: Vec<PresentUser>,
+    pub total: usize,
+    pub complete: bool,
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+}
+
+/// A user of [`Presence`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "the fields of the entry")]
+pub struct PresentUser {
+    pub user_id: String,
+    pub connections: u32,
+}
+
+/// See [`ServerFrame::UserTyping`](super::ServerFrame::UserTyping) and the variants after it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "the fields of the frame")]
+pub struct UserEvent {
+    pub room: String,
+    pub user_id: String,
+}
+
+/// See [`ServerFrame::PresenceChanged`](super::ServerFrame::PresenceChanged).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "the fields of the frame")]
+pub struct PresenceChanged {
+    pub room: String,
+    pub users: usize,
+    pub joined: usize,
+    pub left: usize,
+    pub joined_ids: Vec<String>,
+    pub left_ids: Vec<String>,
 }
 
 /// See [`ServerFrame::Gap`](super::ServerFrame::Gap).

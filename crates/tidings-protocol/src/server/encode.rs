@@ -36,12 +36,26 @@ impl ServerFrame<'_> {
                 w.optional("ref", reference).end();
             }
             Self::Ack { reference, room, id } => {
-                w.begin("ack").string("ref", reference).string("room", room.as_str());
+                w.begin("ack").optional("ref", reference).string("room", room.as_str());
                 w.number("id", id.0).end();
             }
             Self::History { room, messages, complete, reference } => {
                 w.begin("history").string("room", room.as_str());
                 w.messages(messages).boolean("complete", complete).optional("ref", reference).end();
+            }
+            Self::Presence { room, users, total, complete, reference } => {
+                w.begin("presence").string("room", room.as_str()).users(users).count("total", total);
+                w.boolean("complete", complete).optional("ref", reference).end();
+            }
+            Self::UserTyping { room, user } => w.about_user("user_typing", room, user),
+            Self::UserStoppedTyping { room, user } => w.about_user("user_stopped_typing", room, user),
+            Self::UserJoined { room, user } => w.about_user("user_joined", room, user),
+            Self::UserLeft { room, user } => w.about_user("user_left", room, user),
+            Self::PresenceChanged { room, users, joined, left, joined_names, left_names } => {
+                w.begin("presence_changed").string("room", room.as_str());
+                w.count("users", users).count("joined", joined).count("left", left);
+                w.strings("joined_ids", joined_names.iter().map(UserId::as_str));
+                w.strings("left_ids", left_names.iter().map(UserId::as_str)).end();
             }
             Self::Pong => w.begin("pong").end(),
             Self::Gap { room, after, before, reason } => {

@@ -9,7 +9,8 @@ mod tests;
 pub(crate) mod write;
 
 pub use decode::{
-    Ack, DecodeError, Error, Gap, History, Joined, Left, MessageBody, Received, Restore, Session, decode,
+    Ack, DecodeError, Error, Gap, History, Joined, Left, MessageBody, Presence, PresenceChanged, PresentUser,
+    Received, Restore, Session, UserEvent, decode,
 };
 pub use encode::encode_message;
 
@@ -71,8 +72,8 @@ pub enum ServerFrame<'a> {
     Message(&'a Message),
     /// The client's message is stored.
     Ack {
-        /// The client's own.
-        reference: &'a str,
+        /// The client's own; `None` where the publisher is told without having asked.
+        reference: Option<&'a str>,
         /// The room.
         room: &'a RoomName,
         /// The id it has.
@@ -88,6 +89,62 @@ pub enum ServerFrame<'a> {
         complete: bool,
         /// The client's own.
         reference: Option<&'a str>,
+    },
+    /// Who is in a room: one page of them.
+    Presence {
+        /// The room.
+        room: &'a RoomName,
+        /// The page's users, in the order of their ids' bytes, and how many connections each has.
+        users: &'a [(UserId, u32)],
+        /// Users in the room, on all pages.
+        total: usize,
+        /// Whether this page is the last.
+        complete: bool,
+        /// The client's own.
+        reference: Option<&'a str>,
+    },
+    /// A user began to type, or goes on typing.
+    UserTyping {
+        /// The room.
+        room: &'a RoomName,
+        /// Who.
+        user: &'a UserId,
+    },
+    /// A user no longer types.
+    UserStoppedTyping {
+        /// The room.
+        room: &'a RoomName,
+        /// Who.
+        user: &'a UserId,
+    },
+    /// A user's first connection entered a room.
+    UserJoined {
+        /// The room.
+        room: &'a RoomName,
+        /// Who.
+        user: &'a UserId,
+    },
+    /// A user's last connection left a room, and none came back within the grace.
+    UserLeft {
+        /// The room.
+        room: &'a RoomName,
+        /// Who.
+        user: &'a UserId,
+    },
+    /// What big rooms get instead of [`UserJoined`](Self::UserJoined) and [`UserLeft`](Self::UserLeft).
+    PresenceChanged {
+        /// The room.
+        room: &'a RoomName,
+        /// Users who are in now.
+        users: usize,
+        /// How many came in since the last such event.
+        joined: usize,
+        /// How many went out.
+        left: usize,
+        /// Some of those who came in, at most `presence_names_max`.
+        joined_names: &'a [UserId],
+        /// Some of those who went out, at most `presence_names_max`.
+        left_names: &'a [UserId],
     },
     /// Answer to `ping`.
     Pong,

@@ -11,12 +11,16 @@ fn room(name: &str) -> RoomName {
     RoomName::new(name, &Limits::default()).unwrap()
 }
 
+fn user(name: &str) -> UserId {
+    UserId::new(name, &Limits::default()).unwrap()
+}
+
 fn message(payload: Payload) -> Message {
     Message {
         room: room("r"),
         id: MessageId(12),
         prev: MessageId(11),
-        user: Some(UserId::new("ana", &Limits::default()).unwrap()),
+        user: Some(user("ana")),
         key: None,
         payload,
         stored_at_ms: 0,
@@ -38,7 +42,7 @@ fn wire(frame: ServerFrame<'_>, json: &str) -> Received {
 
 #[test]
 fn a_session_tells_everything_a_client_needs() {
-    let ana = UserId::new("ana", &Limits::default()).unwrap();
+    let ana = user("ana");
     let frame = ServerFrame::Session {
         session_id: &SessionId::from_bytes([0xa5; 16]),
         user_id: Some(&ana),
@@ -171,9 +175,10 @@ fn small_frames_are_exactly_as_documented() {
             r#"{"type":"left","room":"r","last_message_id":3,"ref":"1"}"#,
         ),
         (
-            ServerFrame::Ack { reference: "1", room: &r, id: before },
+            ServerFrame::Ack { reference: Some("1"), room: &r, id: before },
             r#"{"type":"ack","ref":"1","room":"r","id":9}"#,
         ),
+        (ServerFrame::Ack { reference: None, room: &r, id: before }, r#"{"type":"ack","room":"r","id":9}"#),
         (ServerFrame::Pong, r#"{"type":"pong"}"#),
         (
             ServerFrame::Gap { room: &r, after, before, reason: GapReason::RolledBack },
@@ -194,6 +199,70 @@ fn small_frames_are_exactly_as_documented() {
 }
 
 #[test]
+fn typing_coming_and_going_name_the_room_and_the_user() {
+    let (r, ana) = (room("r"), user("ana"));
+    let about_ana = UserEvent { room: "r".into(), user_id: "ana".into() };
+    for (frame, kind, received) in [
+        (
+            ServerFrame::UserTyping { room: &r, user: &ana },
+            "user_typing",
+            Received::UserTyping(about_ana.clone()),
+        ),
+        (
+            ServerFrame::UserStoppedTyping { room: &r, user: &ana },
+            "user_stopped_typing",
+            Received::UserStoppedTyping(about_ana.clone()),
+        ),
+        (
+            ServerFrame::UserJoined { room: &r, user: &ana },
+            "user_joined",
+            Received::UserJoined(about_ana.clone()),
+        ),
+        (ServerFrame::UserLeft { room: &r, user: &ana }, "user_left", Received::UserLeft(about_ana)),
+    ] {
+        let json = format!(r#"{{"type":"{kind}","room":"r","user_id":"ana"}}"#);
+        assert_eq!(wire(frame, &json), received);
+    }
+}
+
+#[test]
+fn presence_lists_users_and_says_how_many_there_are() {
+    let (r, users) = (room("r"), [(user("ana"), 2), (user("\"ben\""), 1)]);
+    let page =
+        ServerFrame::Presence { room: &r, users: &users, total: 7, complete: false, reference: Some("1") };
+    let received = wire(
+        page,
+        r#"{"type":"presence","room":"r","users":[{"user_id":"ana","connections":2},{"user_id":"\"ben\"","connections":1}],"total":7,"complete":false,"ref":"1"}"#,
+    );
+    let Received::Presence(page) = received else { panic!("it is a page of users") };
+    assert_eq!((page.users[1].user_id.as_str(), page.users[1].connections), ("\"ben\"", 1));
+    assert_eq!((page.total, page.complete, page.reference.as_deref()), (7, false, Some("1")));
+
+    let nobody = ServerFrame::Presence { room: &r, users: &[], total: 0, complete: true, reference: None };
+    wire(nobody, r#"{"type":"presence","room":"r","users":[],"total":0,"complete":true}"#);
+}
+
+#[test]
+fn a_big_room_is_told_its_changes_in_one_frame() {
+    let r = room("r");
+    let frame = ServerFrame::PresenceChanged {
+        room: &r,
+        users: 1_000,
+        joined: 30,
+        left: 1,
+        joined_names: &[user("ana"), user("ben")],
+        left_names: &[],
+    };
+    let received = wire(
+        frame,
+        r#"{"type":"presence_changed","room":"r","users":1000,"joined":30,"left":1,"joined_ids":["ana","ben"],"left_ids":[]}"#,
+    );
+    let Received::PresenceChanged(changed) = received else { panic!("it tells of changes") };
+    assert_eq!((changed.users, changed.joined, changed.left), (1_000, 30, 1));
+    assert_eq!((changed.joined_ids.len(), changed.left_ids.len()), (2, 0));
+}
+
+#[test]
 fn every_reason_for_a_gap_is_read_back() {
     for reason in [GapReason::Expired, GapReason::Overflow, GapReason::RolledBack] {
         let r = room("r");
@@ -205,14 +274,14 @@ fn every_reason_for_a_gap_is_read_back() {
 
 #[test]
 fn a_client_lives_with_newer_servers_and_refuses_nonsense() {
-    let newer = decode(r#"{"type":"user_typing","room":"r","user_id":"ana"}"#).unwrap();
-    assert_eq!(newer, Received::Unknown { kind: "user_typing".into() });
+    let newer = decode(r#"{"type":"user_waved","room":"r","user_id":"ana"}"#).unwrap();
+    assert_eq!(newer, Received::Unknown { kind: "user_waved".into() });
     assert!(matches!(decode(r#"{"type":"pong","new_field":[]}"#), Ok(Received::Pong)));
     for text in [
         "",
         "chat",
         "{}",
-        r#"{"type":"ack"}"#,
+        r#"{"type":"ack","ref":"1"}"#,
         r#"{"type":"message","room":"r","id":1}"#,
         r#"{"type":"message","room":"r","id":1,"text":"a","data":1}"#,
         r#"{"type":"message","room":"r","id":1,"data_base64":"?"}"#,

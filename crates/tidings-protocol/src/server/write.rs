@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use crate::ids::{RoomName, UserId};
 use crate::message::Message;
 use crate::server::encode_message;
 
@@ -64,6 +65,24 @@ impl<'a> Writer<'a> {
             encode_message(message, self.out);
         }
         self.append(b"]")
+    }
+
+    pub(crate) fn users(&mut self, users: &[(UserId, u32)]) -> &mut Self {
+        self.name("users").append(b"[");
+        for (index, (user, connections)) in users.iter().enumerate() {
+            self.separate(index).begin_untyped("user_id", user.as_str());
+            self.number("connections", u64::from(*connections)).end();
+        }
+        self.append(b"]")
+    }
+
+    /// A whole frame: something about a user in a room.
+    pub(crate) fn about_user(&mut self, kind: &'static str, room: &RoomName, user: &UserId) {
+        self.begin(kind).string("room", room.as_str()).string("user_id", user.as_str()).end();
+    }
+
+    pub(crate) fn count(&mut self, name: &'static str, count: usize) -> &mut Self {
+        self.name(name).json(&count)
     }
 
     pub(crate) fn number(&mut self, name: &'static str, number: u64) -> &mut Self {

@@ -114,7 +114,9 @@ fn a_message_with_a_ref_is_acknowledged_and_its_repeat_makes_no_second() {
         let acks: Vec<_> = seen
             .iter()
             .filter_map(|frame| match frame {
-                Received::Ack(ack) => Some((ack.reference.as_str(), ack.room.as_str(), ack.id)),
+                Received::Ack(ack) => {
+                    Some((ack.reference.as_deref().unwrap_or_default(), ack.room.as_str(), ack.id))
+                }
                 _ => None,
             })
             .collect();
