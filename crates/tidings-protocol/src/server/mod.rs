@@ -4,6 +4,7 @@
 
 mod decode;
 mod encode;
+pub mod sse;
 #[cfg(test)]
 mod tests;
 pub(crate) mod write;
@@ -173,6 +174,31 @@ pub enum ServerFrame<'a> {
         /// When to come back.
         reconnect_after_ms: u64,
     },
+}
+
+impl ServerFrame<'_> {
+    /// The frame's name: its `type` in JSON, its `event` in a stream of server-sent events.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Session { .. } => "session",
+            Self::Restore { .. } => "restore",
+            Self::Joined { .. } => "joined",
+            Self::Left { .. } => "left",
+            Self::Message(_) => "message",
+            Self::Ack { .. } => "ack",
+            Self::History { .. } => "history",
+            Self::Presence { .. } => "presence",
+            Self::UserTyping { .. } => "user_typing",
+            Self::UserStoppedTyping { .. } => "user_stopped_typing",
+            Self::UserJoined { .. } => "user_joined",
+            Self::UserLeft { .. } => "user_left",
+            Self::PresenceChanged { .. } => "presence_changed",
+            Self::Pong => "pong",
+            Self::Gap { .. } => "gap",
+            Self::Error { .. } => "error",
+            Self::ServerRestart { .. } => "server_restart",
+        }
+    }
 }
 
 /// Why messages may be lost.

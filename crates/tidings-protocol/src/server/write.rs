@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use crate::ids::{RoomName, UserId};
+use crate::ids::UserId;
 use crate::message::Message;
 use crate::server::encode_message;
 
@@ -74,11 +74,6 @@ impl<'a> Writer<'a> {
             self.number("connections", u64::from(*connections)).end();
         }
         self.append(b"]")
-    }
-
-    /// A whole frame: something about a user in a room.
-    pub(crate) fn about_user(&mut self, kind: &'static str, room: &RoomName, user: &UserId) {
-        self.begin(kind).string("room", room.as_str()).string("user_id", user.as_str()).end();
     }
 
     pub(crate) fn count(&mut self, name: &'static str, count: usize) -> &mut Self {
