@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod codes;
+pub mod cursor;
 pub mod ids;
 pub mod limits;
 pub mod message;
@@ -13,6 +14,7 @@ pub mod server;
 
 pub use client::{ClientFrame, Decoded, FrameError};
 pub use codes::{CloseCode, ErrorCode};
+pub use cursor::{Cursor, CursorError};
 pub use ids::{MessageId, NameError, RoomName, SessionId, UserId};
 pub use limits::Limits;
 pub use message::{Message, Payload};
