@@ -4,6 +4,7 @@
 //! Owned by whoever holds the frame's bytes. Refuses what the wire contract refuses and tells why;
 //! refuses to know whether the client may do what it asks.
 
+pub(crate) mod checks;
 mod fields;
 mod frame;
 mod lists;
@@ -18,7 +19,7 @@ use crate::codes::ErrorCode;
 use crate::ids::{MessageId, RoomName, SessionId, UserId};
 use crate::limits::Limits;
 
-pub use fields::check_reference;
+pub use checks::check_reference;
 
 use fields::Fields;
 
