@@ -140,6 +140,7 @@ impl<E: Default> Messaging<E> {
                 let payload = match payload {
                     Said::Text(text) => Payload::Text(text.into()),
                     Said::Data(json) => Payload::Data(json.to_owned()),
+                    Said::Binary(bytes) => Payload::Binary(bytes.into()),
                 };
                 let reference = reference.map(Into::into);
                 match self.target(slot, room.as_deref()) {
