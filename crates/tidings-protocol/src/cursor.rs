@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::ids::{MessageId, RoomName};
+use crate::varint;
 
 /// First byte of a cursor of several rooms. Another way to write positions gets another number.
 const VERSION: u8 = 1;
@@ -56,7 +57,7 @@ impl Cursor {
         bytes.push(VERSION);
         bytes.extend(hash(sorted.iter().map(|(room, _)| room.as_str())).to_be_bytes());
         for (_, id) in sorted {
-            push_varint(&mut bytes, id.0);
+            varint::push(&mut bytes, id.0);
         }
         URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -78,7 +79,7 @@ impl Cursor {
         }
         let mut positions = vec![MessageId::ZERO; rooms.len()];
         for index in order {
-            positions[index] = take_varint(&mut rest).ok_or(CursorError::Malformed)?;
+            positions[index] = take_position(&mut rest).ok_or(CursorError::Malformed)?;
         }
         if rest.is_empty() { Ok(positions) } else { Err(CursorError::Malformed) }
     }
@@ -98,27 +99,8 @@ fn hash<'a>(names: impl Iterator<Item = &'a str>) -> u32 {
     bytes.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
-fn push_varint(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-/// Takes the shortest form only, so that a place has one cursor.
-fn take_varint(bytes: &mut &[u8]) -> Option<MessageId> {
-    let mut number = 0;
-    for index in 0..POSITION_BYTES_MAX {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            let is_shortest = byte != 0 || index == 0;
-            return (is_shortest && number < MessageId::LIMIT).then_some(MessageId(number));
-        }
-    }
-    None
+fn take_position(bytes: &mut &[u8]) -> Option<MessageId> {
+    varint::take(bytes).filter(|&id| id < MessageId::LIMIT).map(MessageId)
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ pub mod cursor;
 pub mod ids;
 pub mod limits;
 pub mod message;
+pub mod proto;
 pub mod rest;
 pub mod server;
+mod varint;
 
 pub use client::{ClientFrame, Decoded, FrameError};
 pub use codes::{CloseCode, ErrorCode};
