@@ -47,6 +47,7 @@ fn a_room_is_shared_by_streams_that_came_by_different_ways() {
         assert!(head(&mut ben).await.contains("Tidings-Node: n1"));
         let mut ben = Client::new(ben);
         assert!(matches!(ben.see().await, Seen::Text(text) if text.contains("\"session\"")));
+        assert!(matches!(ana.see().await, Seen::Text(text) if text.contains("user_joined")));
         ben.say(&binary(b"hello")).await;
         assert!(matches!(ana.see().await, Seen::Text(text) if text.contains("aGVsbG8=")));
     });

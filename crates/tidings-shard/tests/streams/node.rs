@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::memory::MemoryEngine;
-use tidings_core::{Hub, RoomOptions, RoomRules, Timestamp};
+use tidings_core::{Hub, People, RoomOptions, RoomRules, Timestamp};
 use tidings_protocol::Limits;
 use tidings_shard::{
     Arrival, Arriving, ByteStream, Capacity, Context, Handshake, Purpose, Reception, Shards, Visitor, start,
@@ -44,6 +44,7 @@ impl Node {
         let limits = Arc::new(limits);
         let rules = Arc::new(RoomRules::new(Vec::new(), RoomOptions::from_limits(&limits)));
         let hub = Arc::new(Hub::new());
+        let people = People::new(&hub, &limits, &rules);
         let engine =
             MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits), Timestamp(0));
         let context = Context {
@@ -52,6 +53,7 @@ impl Node {
             rules,
             engine: Arc::new(engine),
             hub,
+            people,
             capacity: Capacity::new(&limits),
             reception: Arc::new(Nobody),
             echo: true,
