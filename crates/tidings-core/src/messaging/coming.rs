@@ -191,6 +191,8 @@ impl<E: Default> Messaging<E> {
         let new =
             rooms.into_iter().map(|(room, position)| (room, JoinRequest::from_position(position, &manner)));
         requests.extend(new);
+        // A client that looks for what it missed looks at the first room it is told of.
+        requests.sort_by_key(|(room, _)| room.is_of_a_user());
         self.clients[slot as usize].identity = identity;
         self.settle_in(slot, requests, manner, true, outlet);
     }
