@@ -9,12 +9,23 @@ use crate::capacity::Seat;
 use crate::cork::List;
 use crate::encoding::Encoding;
 use crate::outbox::Outbox;
+use crate::pending::{Gathering, Matter, Pending};
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Its request has not arrived as a whole.
+    /// A request's head has not arrived as a whole.
     Head,
+    /// A request's body has not.
+    Body,
+    /// Its frame was passed on; the answer is on its way.
+    Send,
+    /// It waits for messages, to be answered with what comes first.
+    Poll,
+    /// It asked for an event stream, and nothing was answered yet.
+    Knocking,
+    /// It reads an event stream.
+    Feed,
     /// It speaks messages.
     Messages,
     /// It gets back what it sends.
@@ -44,9 +55,11 @@ pub struct Connection<S> {
     pub finish: bool,
     /// Nothing can be sent to it any more.
     pub dead: bool,
+    /// It has served a request and may bring another.
+    pub kept: bool,
     /// The node was full when it came: it is told so and sent away.
     pub surplus: bool,
-    /// When data last moved, in the shard's milliseconds; in `Head` and `Closing`, when that began.
+    /// When data last moved, in the shard's milliseconds; where it waits for something, since when.
     pub since_ms: u32,
     /// What this turn sends to it.
     pub list: List,
@@ -58,13 +71,17 @@ pub struct Connection<S> {
     pub rare: Option<Box<Rare>>,
 }
 
-/// What a connection needs while its head is incomplete, while it is blocked, or while it is paused.
+/// What a connection needs while a request is incomplete or not answered, while it is blocked, or
+/// while it is paused.
 #[derive(Debug, Default)]
 pub struct Rare {
     /// What the kernel did not take.
     pub outbox: Outbox,
-    /// What was read and not yet looked at: part of a head, or frames of a paused connection.
+    /// What was read and not yet looked at: part of a request, what came behind it, or frames of a
+    /// paused connection.
     pub stash: Vec<u8>,
+    /// The request that is not answered yet.
+    pub pending: Option<Box<Pending>>,
 }
 
 impl<S> Connection<S> {
@@ -80,6 +97,7 @@ impl<S> Connection<S> {
             paused: false,
             finish: false,
             dead: false,
+            kept: false,
             surplus: false,
             since_ms: now_ms,
             list: List::EMPTY,
@@ -96,7 +114,49 @@ impl<S> Connection<S> {
 
     /// Bytes that wait for this client, corked or refused.
     pub fn waiting_bytes(&self) -> usize {
-        self.list.bytes as usize + self.rare.as_ref().map_or(0, |rare| rare.outbox.len())
+        self.list.bytes as usize
+            + self.rare.as_ref().map_or(0, |rare| rare.outbox.len())
+            + self.gathering().map_or(0, Gathering::len)
+    }
+
+    /// What its poll has gathered.
+    pub fn gathering(&self) -> Option<&Gathering> {
+        match &self.rare.as_ref()?.pending.as_ref()?.matter {
+            Matter::Poll(gathering) => Some(gathering),
+            _ => None,
+        }
+    }
+
+    /// The same, to gather more.
+    pub fn gathering_mut(&mut self) -> Option<&mut Gathering> {
+        match &mut self.rare.as_mut()?.pending.as_mut()?.matter {
+            Matter::Poll(gathering) => Some(gathering),
+            _ => None,
+        }
+    }
+
+    /// Remembers a request until it is answered.
+    pub fn remember(&mut self, pending: Pending) {
+        self.rare.get_or_insert_default().pending = Some(Box::new(pending));
+    }
+
+    /// Lets the connection end with the answer unless there is a reason to keep it.
+    pub fn keep_if(&mut self, keeps: bool) {
+        if let Some(pending) = self.rare.as_mut().and_then(|rare| rare.pending.as_mut()) {
+            pending.terms.keeps &= keeps;
+        }
+    }
+
+    /// Takes the request that is to be answered.
+    pub fn take_pending(&mut self) -> Option<Pending> {
+        let pending = self.rare.as_mut()?.pending.take();
+        self.tidy();
+        pending.map(|pending| *pending)
+    }
+
+    /// Bytes that were set aside.
+    pub fn stashed_bytes(&self) -> usize {
+        self.rare.as_ref().map_or(0, |rare| rare.stash.len())
     }
 
     /// Takes what was set aside.
@@ -113,7 +173,7 @@ impl<S> Connection<S> {
 
     /// Gives back what is not needed at the moment.
     pub fn tidy(&mut self) {
-        let unused = |rare: &Rare| rare.outbox.is_empty() && rare.stash.is_empty();
+        let unused = |rare: &Rare| rare.outbox.is_empty() && rare.stash.is_empty() && rare.pending.is_none();
         if self.rare.as_deref().is_some_and(unused) {
             self.rare = None;
         }

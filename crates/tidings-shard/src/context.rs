@@ -1,4 +1,4 @@
-//! What all shards of a node share, and where they send visitors that are no WebSocket.
+//! What all shards of a node share, and where they send visitors that ask for something else.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use tidings_core::{Engine, Hub, People, RoomRules};
 use tidings_protocol::Limits;
 
 use crate::capacity::{Capacity, Seat};
+use crate::origins::Origins;
 
 /// Everything a shard is given. Cheap to clone.
 pub struct Context<S = std::net::TcpStream> {
@@ -29,6 +30,8 @@ pub struct Context<S = std::net::TcpStream> {
     pub echo: bool,
     /// Whether permessage-deflate is agreed to.
     pub compression: bool,
+    /// Pages of which other sites may read answers.
+    pub origins: Arc<Origins>,
 }
 
 // Derived, it would ask for sockets that can be cloned.
@@ -45,11 +48,12 @@ impl<S> Clone for Context<S> {
             reception: Arc::clone(&self.reception),
             echo: self.echo,
             compression: self.compression,
+            origins: Arc::clone(&self.origins),
         }
     }
 }
 
-/// Takes connections that are no WebSocket: the HTTP control plane.
+/// Takes connections whose requests the shard does not serve: the HTTP control plane.
 pub trait Reception<S = std::net::TcpStream>: Send + Sync + 'static {
     /// Takes a visitor, or gives it back if there are too many: the shard then answers 503.
     /// Must not block.

@@ -5,7 +5,8 @@
 use std::rc::Rc;
 
 use tidings_core::{Batch, Telling};
-use tidings_protocol::server::encode_message;
+use tidings_protocol::Message;
+use tidings_protocol::server::{encode_message, sse};
 use tidings_websocket::deflate::{Deflaters, window_bits_needed};
 use tidings_websocket::encoder;
 use tidings_websocket::frame::Opcode;
@@ -20,6 +21,12 @@ pub enum Encoding {
     Json,
     /// The same, with permessage-deflate where a message is long enough, in a window of so many bits.
     JsonDeflate(u8),
+    /// Server-sent events, each message with its id.
+    Feed,
+    /// The same without ids: what readers of several rooms share, whose ids are their own cursors.
+    FeedWithoutIds,
+    /// JSON and nothing around it, for the answers to polls.
+    Bare,
 }
 
 /// Frames of consecutive messages, one behind the other.
@@ -56,8 +63,18 @@ pub fn frames(batch: &mut Batch<Encoded>, encoding: Encoding, tools: &mut Tools)
         return Rc::clone(frames);
     }
     let frames = match encoding {
-        Encoding::Json => Rc::new(plain(batch, tools)),
         Encoding::JsonDeflate(bits) => deflated(batch, bits, tools),
+        Encoding::Json => each(batch, |message, out| {
+            tools.json.clear();
+            encode_message(message, &mut tools.json);
+            encoder::frame(out, Opcode::Text, &tools.json);
+        }),
+        Encoding::Feed => each(batch, |message, out| {
+            sse::id(out, &message.id.to_string());
+            sse::message_event(message, out);
+        }),
+        Encoding::FeedWithoutIds => each(batch, sse::message_event),
+        Encoding::Bare => each(batch, encode_message),
     };
     batch.encoded.0.push((encoding, Rc::clone(&frames)));
     frames
@@ -65,32 +82,37 @@ pub fn frames(batch: &mut Batch<Encoded>, encoding: Encoding, tools: &mut Tools)
 
 /// An event's frame in an encoding; made when first asked for.
 pub fn event(telling: &mut Telling<Encoded>, encoding: Encoding, tools: &mut Tools) -> Rc<Frames> {
-    // An event is too short to be worth inflating.
+    // An event is too short to be worth inflating, and has no id.
     let encoding = match encoding {
         Encoding::JsonDeflate(_) => Encoding::Json,
+        Encoding::Feed => Encoding::FeedWithoutIds,
         other => other,
     };
     if let Some((_, frames)) = telling.encoded.0.iter().find(|(known, _)| *known == encoding) {
         return Rc::clone(frames);
     }
-    tools.json.clear();
-    telling.event.frame().encode(&mut tools.json);
-    let mut bytes = Vec::new();
-    encoder::frame(&mut bytes, Opcode::Text, &tools.json);
+    let (frame, mut bytes) = (telling.event.frame(), Vec::new());
+    match encoding {
+        Encoding::Feed | Encoding::FeedWithoutIds => sse::frame_event(&frame, &mut bytes),
+        Encoding::Bare => frame.encode(&mut bytes),
+        Encoding::Json | Encoding::JsonDeflate(_) => {
+            tools.json.clear();
+            frame.encode(&mut tools.json);
+            encoder::frame(&mut bytes, Opcode::Text, &tools.json);
+        }
+    }
     let frames = Rc::new(Frames { ends: vec![end(&bytes)], bytes });
     telling.encoded.0.push((encoding, Rc::clone(&frames)));
     frames
 }
 
-fn plain(batch: &Batch<Encoded>, tools: &mut Tools) -> Frames {
+fn each(batch: &Batch<Encoded>, mut write: impl FnMut(&Message, &mut Vec<u8>)) -> Rc<Frames> {
     let mut frames = Frames { bytes: Vec::new(), ends: Vec::with_capacity(batch.messages().len()) };
     for message in batch.messages() {
-        tools.json.clear();
-        encode_message(message, &mut tools.json);
-        encoder::frame(&mut frames.bytes, Opcode::Text, &tools.json);
+        write(message, &mut frames.bytes);
         frames.ends.push(end(&frames.bytes));
     }
-    frames
+    Rc::new(frames)
 }
 
 /// Compressed where it pays; where it pays for no message, the plain frames serve.
@@ -104,19 +126,12 @@ fn deflated(batch: &mut Batch<Encoded>, window_bits: u8, tools: &mut Tools) -> R
     if !long {
         return plain;
     }
-    let mut frames = Frames { bytes: Vec::new(), ends: Vec::with_capacity(plain.ends.len()) };
-    for message in batch.messages() {
+    each(batch, |message, out| {
         tools.json.clear();
         encode_message(message, &mut tools.json);
-        text(&mut frames.bytes, Encoding::JsonDeflate(window_bits), &tools.json, &mut tools.deflaters);
-        frames.ends.push(end(&frames.bytes));
-    }
-    Rc::new(frames)
-}
-
-/// Appends one message as a frame.
-fn text(out: &mut Vec<u8>, encoding: Encoding, json: &[u8], deflaters: &mut Deflaters) {
-    compressible(out, encoding, Opcode::Text, json, deflaters);
+        let encoding = Encoding::JsonDeflate(window_bits);
+        compressible(out, encoding, Opcode::Text, &tools.json, &mut tools.deflaters);
+    })
 }
 
 /// Appends one frame, compressed if the encoding allows it and the payload is long enough.
@@ -132,7 +147,7 @@ pub fn compressible(
             let bits = bits.min(window_bits_needed(payload.len()).max(9));
             encoder::compressed(out, deflaters, bits, None, opcode, payload);
         }
-        Encoding::Json | Encoding::JsonDeflate(_) => encoder::frame(out, opcode, payload),
+        _ => encoder::frame(out, opcode, payload),
     }
 }
 

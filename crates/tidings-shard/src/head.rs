@@ -1,18 +1,35 @@
-//! The request that opens a connection: whether it is all there, and whose it is.
+//! A request's head: whether it is all there, whose it is, and what it asks for.
 //!
 //! Pure; used by the shard while a connection is in its `Head` phase. Refuses heads that are no
-//! HTTP, too large, or no proper WebSocket handshake; leaves every other request to the control
+//! HTTP, too large, or not what their address takes; leaves every other request to the control
 //! plane, unread beyond its first line and headers.
 
+mod call;
+mod feed;
+mod headers;
+mod introduction;
+mod names;
+mod poll;
+mod query;
 mod refusal;
-mod route;
+mod send;
+mod socket;
 
 use httparse::{Error, Header, Status};
 use tidings_core::Entrance;
+use tidings_core::telemetry::Counter;
 use tidings_protocol::{ErrorCode, Limits};
 use tidings_websocket::handshake::{self, Accepted};
 
+use self::call::Place;
+use self::headers::Headers;
+use self::query::Query;
+use crate::origins::Origins;
+
+pub use call::{Allow, Call, Request};
+pub use poll::Polling;
 pub use refusal::{Refused, write_refusal};
+pub use send::Sending;
 
 /// What the bytes so far are.
 #[derive(Debug)]
@@ -23,8 +40,10 @@ pub enum Head {
     Elsewhere,
     /// A WebSocket handshake that can be answered.
     WebSocket(Box<Opening>),
-    /// To be answered with an error, and closed.
-    Refused(Refused),
+    /// A request over plain HTTP that the shard serves.
+    Request(Box<Request>),
+    /// To be answered with an error, counted, and closed.
+    Refused(Refused, Counter),
 }
 
 /// A handshake that can be answered.
@@ -60,6 +79,8 @@ pub struct Rules<'a> {
     pub echo: bool,
     /// Whether permessage-deflate is agreed to.
     pub compression: bool,
+    /// Whose pages may read answers.
+    pub origins: &'a Origins,
 }
 
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -77,7 +98,7 @@ pub fn read(bytes: &[u8], rules: Rules<'_>) -> Head {
         Ok(Status::Partial) if bytes.len() >= rules.limits.head_bytes_max => too_large(rules),
         Ok(Status::Partial) => Head::Incomplete,
         Err(Error::TooManyHeaders) => too_large(rules),
-        Err(_) => Head::Refused(Refused::new(ErrorCode::BadHead)),
+        Err(_) => Head::Refused(Refused::new(ErrorCode::BadHead), Counter::HeadRefused),
     }
 }
 
@@ -87,7 +108,7 @@ pub fn read(bytes: &[u8], rules: Rules<'_>) -> Head {
 /// What is wrong with them.
 pub fn target(target: &str, rules: Rules<'_>) -> Result<Target, Refused> {
     let (path, query) = split_target(target);
-    route::target(path, query, rules)
+    socket::target(path, Query(query), rules)
 }
 
 /// HTTP/2 with prior knowledge begins with a preface of its own.
@@ -104,25 +125,41 @@ fn too_large(rules: Rules<'_>) -> Head {
         "The request's head is larger than {} bytes or {} headers: send fewer or shorter headers.",
         rules.limits.head_bytes_max, rules.limits.headers_max
     );
-    Head::Refused(Refused { message, ..Refused::new(ErrorCode::HeadTooLarge) })
+    Head::Refused(Refused::because(ErrorCode::HeadTooLarge, message), Counter::HeadRefused)
 }
 
 fn complete(request: &httparse::Request<'_, '_>, head_bytes: usize, rules: Rules<'_>) -> Head {
     let (path, query) = split_target(request.path.unwrap_or_default());
-    if !route::is_ours(path) {
+    let is_web_socket = path == "/ws" || path.starts_with("/ws/") || path == "/echo";
+    let (read, counter) = if is_web_socket {
+        (web_socket(path, query, request, head_bytes, rules), Counter::HandshakeRefused)
+    } else if let Some(place) = Place::of(path) {
+        let request = call::read(place, request, query, head_bytes, rules);
+        (request.map(|request| Head::Request(Box::new(request))), Counter::HeadRefused)
+    } else {
         return Head::Elsewhere;
-    }
-    let target = route::target(path, query, rules);
+    };
+    read.unwrap_or_else(|refused| {
+        let origin = Headers(request.headers).origin(rules.origins);
+        Head::Refused(Refused { origin, ..refused }, counter)
+    })
+}
+
+fn web_socket(
+    path: &str,
+    query: &str,
+    request: &httparse::Request<'_, '_>,
+    head_bytes: usize,
+    rules: Rules<'_>,
+) -> Result<Head, Refused> {
+    let target = socket::target(path, Query(query), rules)?;
     let head = handshake::Request {
         method: request.method.unwrap_or_default(),
         minor_version: request.version.unwrap_or_default(),
         headers: request.headers.iter().map(pair),
     };
-    match (target, handshake::accept(&head)) {
-        (Err(refused), _) => Head::Refused(refused),
-        (Ok(_), Err(refusal)) => Head::Refused(refusal.into()),
-        (Ok(target), Ok(accepted)) => Head::WebSocket(Box::new(open(head_bytes, target, accepted, rules))),
-    }
+    let accepted = handshake::accept(&head)?;
+    Ok(Head::WebSocket(Box::new(open(head_bytes, target, accepted, rules))))
 }
 
 fn open(head_bytes: usize, target: Target, mut accepted: Accepted<'_>, rules: Rules<'_>) -> Opening {

@@ -1,9 +1,9 @@
 //! The event loop: one thread a core, each with its own connections, which never change thread.
 //!
 //! In reading order: what a shard is given ([`context`]), what it calls the system for ([`io`],
-//! [`tcp`], [`foreign`]), a connection's few bytes ([`connection`], [`outbox`], [`wheel`]), what one turn sends
-//! ([`cork`], [`encoding`]), the request that opens a connection ([`head`]), and the turn itself
-//! ([`shard`]). Refuses to know Redis, axum, and settings files.
+//! [`tcp`], [`foreign`]), a connection's few bytes ([`connection`], [`pending`], [`outbox`], [`wheel`]),
+//! what one turn sends ([`cork`], [`encoding`], [`http`]), what requests ask for ([`head`]), and the
+//! turn itself ([`shard`]). Refuses to know Redis, axum, and settings files.
 #![forbid(unsafe_code)]
 
 pub mod capacity;
@@ -14,8 +14,11 @@ pub mod encoding;
 pub mod foreign;
 pub mod gate;
 pub mod head;
+pub mod http;
 pub mod io;
+pub mod origins;
 pub mod outbox;
+pub mod pending;
 pub mod shard;
 pub mod start;
 pub mod tcp;
@@ -25,6 +28,7 @@ pub use capacity::{Capacity, Seat};
 pub use context::{Context, Reception, Visitor};
 pub use foreign::ByteStream;
 pub use gate::{Arrival, Handshake, Purpose};
+pub use origins::{OriginError, Origins};
 pub use shard::Shard;
 pub use start::{Shards, ShardsHandle, start};
 pub use tcp::{Arriving, Listeners, bind};

@@ -7,7 +7,10 @@
 mod accepting;
 mod connections;
 mod flushing;
+mod outlet;
 mod reading;
+mod replies;
+mod requests;
 mod stopping;
 mod timing;
 
@@ -62,6 +65,8 @@ pub struct Shard<I: Io> {
     /// Scratch for what is sent in one call.
     gathered: Vec<u8>,
     unfinished: bool,
+    /// Clients that have come in, of whatever kind.
+    entrances: u32,
 }
 
 /// What reading needs, one for all connections.
@@ -102,7 +107,12 @@ impl<I: Io> Shard<I> {
             fragments_max: limits.fragments_max,
         };
         Self {
-            connections: Connections::new(Arc::clone(limits), Arc::clone(&counters), now),
+            connections: Connections::new(
+                Arc::clone(&context.node),
+                Arc::clone(limits),
+                Arc::clone(&counters),
+                now,
+            ),
             reader: Reader { buffer: vec![0; RECEIVE_BYTES], scratch: Scratch::new(), config },
             io,
             context,
@@ -122,6 +132,7 @@ impl<I: Io> Shard<I> {
             stopping: Stopping::default(),
             gathered: Vec::new(),
             unfinished: false,
+            entrances: 0,
         }
     }
 
@@ -149,9 +160,11 @@ impl<I: Io> Shard<I> {
         self.collect_mail();
         self.unfinished =
             self.messaging.fan_out(self.context.limits.deliveries_per_turn, &mut self.connections);
+        self.answer_polls();
         self.flush();
         self.bury_dead();
         self.resume_paused();
+        self.to_read.append(&mut self.connections.pipelined);
         Ok(())
     }
 
@@ -181,6 +194,7 @@ impl<I: Io> Shard<I> {
         let busy = self.unfinished
             || !self.to_read.is_empty()
             || !self.connections.dirty.is_empty()
+            || !self.connections.ripe.is_empty()
             || !self.mailbox.may_sleep();
         if busy {
             return Some(Duration::ZERO);

@@ -87,6 +87,7 @@ impl Node {
             reception: Arc::new(reception::Desk(server.clone())),
             echo: settings.echo,
             compression: settings.compression,
+            origins: Arc::default(),
         };
         let shards = tidings_shard::start(&context, listeners, settings.shards)
             .map_err(|error| Failure::fault(format!("the shards could not be started: {error}")))?;

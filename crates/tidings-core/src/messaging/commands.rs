@@ -189,6 +189,7 @@ impl<E: Default> Messaging<E> {
             identity: Identity { user: hello.user_id },
             rooms,
             last_message_id: hello.last_message_id,
+            cursor: None,
             manner: Manner::Conversation,
         };
         self.introduce(slot, introduction, outlet);

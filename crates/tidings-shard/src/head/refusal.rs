@@ -1,8 +1,10 @@
 //! An HTTP answer that refuses: a status, `{"code","message"}`, and the end of the connection.
 
-use tidings_protocol::ErrorCode;
 use tidings_protocol::codes::Retry;
+use tidings_protocol::{CloseCode, ErrorCode};
 use tidings_websocket::handshake::Refusal;
+
+use crate::http::{self, Answer, Body, Terms};
 
 /// Why a request is refused.
 #[derive(Debug, Clone)]
@@ -15,13 +17,19 @@ pub struct Refused {
     pub message: String,
     /// Headers that the status asks for.
     pub headers: &'static [(&'static str, &'static str)],
+    /// See [`Terms::origin`].
+    pub origin: Option<Box<str>>,
 }
 
 impl Refused {
     /// With the code's own status and words.
     pub fn new(code: ErrorCode) -> Self {
-        let message = format!("{} What to do: {}.", code.meaning(), code.remedy());
-        Self { status: code.http_status(), code, message, headers: &[] }
+        Self::because(code, format!("{} What to do: {}.", code.meaning(), code.remedy()))
+    }
+
+    /// With the code's own status.
+    pub fn because(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { status: code.http_status(), code, message: message.into(), headers: &[], origin: None }
     }
 }
 
@@ -32,38 +40,30 @@ impl From<Refusal> for Refused {
             426 => ErrorCode::UpgradeRequired,
             _ => ErrorCode::BadHandshake,
         };
-        Self { status: refusal.status(), code, message: refusal.message(), headers: refusal.headers() }
+        let refused = Self::because(code, refusal.message());
+        Self { status: refusal.status(), headers: refusal.headers(), ..refused }
     }
 }
 
-/// Appends the response.
-pub fn write_refusal(out: &mut Vec<u8>, refused: &Refused, node: &str) {
+/// A request that was sent away where a WebSocket would have been closed.
+impl From<CloseCode> for Refused {
+    fn from(code: CloseCode) -> Self {
+        Self::new(match code {
+            CloseCode::GoingAway | CloseCode::ServiceRestart => ErrorCode::Restarting,
+            CloseCode::TryAgainLater => ErrorCode::AtCapacity,
+            CloseCode::PolicyViolation | CloseCode::TokenExpired => ErrorCode::Forbidden,
+            CloseCode::Superseded => ErrorCode::Superseded,
+            _ => ErrorCode::Internal,
+        })
+    }
+}
+
+/// Appends the response, after which the connection ends unless the terms say otherwise.
+pub fn write_refusal(out: &mut Vec<u8>, refused: &Refused, terms: &Terms, node: &str) {
     let body = serde_json::json!({ "code": refused.code.name(), "message": refused.message }).to_string();
-    let mut head = format!(
-        "HTTP/1.1 {} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close{}\r\n",
-        refused.status,
-        words(refused.status),
-        body.len(),
-        if refused.status == 426 { ", Upgrade" } else { "" },
-    );
-    for (name, value) in refused.headers.iter().filter(|(name, _)| *name != "Connection") {
-        head += &format!("{name}: {value}\r\n");
-    }
-    if refused.code.retry() == Retry::Later {
-        head += "Retry-After: 1\r\n";
-    }
-    let node: String = node.chars().filter(|character| !character.is_control()).collect();
-    out.extend_from_slice(format!("{head}Tidings-Node: {node}\r\n\r\n{body}").as_bytes());
-}
-
-const fn words(status: u16) -> &'static str {
-    match status {
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        426 => "Upgrade Required",
-        431 => "Request Header Fields Too Large",
-        503 => "Service Unavailable",
-        _ => "Bad Request",
-    }
+    let own = refused.headers.iter().filter(|(name, _)| *name != "Connection");
+    let retry = (refused.code.retry() == Retry::Later).then_some(&("Retry-After", "1"));
+    let headers: Vec<(&str, &str)> = own.chain(retry).copied().collect();
+    let answer = Answer { status: refused.status, headers: &headers, body: Body::Json(body.as_bytes()) };
+    http::write(out, &answer, terms, node);
 }

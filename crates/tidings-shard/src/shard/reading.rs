@@ -1,4 +1,5 @@
-//! From readable sockets to commands: heads become WebSockets or visitors, frames become messages.
+//! From readable sockets to commands: bytes go to whatever their connection is doing; frames of a
+//! WebSocket become messages.
 
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +16,7 @@ use crate::connection::Phase;
 use crate::context::Visitor;
 use crate::encoding::Encoding;
 use crate::gate::{Arrival, Handshake, Purpose};
-use crate::head::{self, Head, Opening, Refused, Rules, Target};
+use crate::head::{self, Refused, Rules, Target};
 use crate::io::{Io, Ready};
 
 impl<I: Io> Shard<I> {
@@ -59,7 +60,8 @@ impl<I: Io> Shard<I> {
             if self.reader.buffer.is_empty() {
                 self.reader.buffer = vec![0; super::RECEIVE_BYTES];
             }
-            self.connections.close_for_good(key.slot, CloseCode::InternalError.number(), "internal error");
+            self.connections.send_away(key.slot, CloseCode::InternalError, "internal error");
+            self.connections.finish_if_closing(key.slot);
         }
         self.let_leave();
     }
@@ -97,11 +99,16 @@ impl<I: Io> Shard<I> {
     /// Goes on with a connection that was paused or had more to read than one buffer.
     fn read_more(&mut self, slot: Slot) {
         let Some(connection) = self.connections.table.get_mut(slot) else { return };
-        if connection.phase != Phase::Head {
-            let mut stash = connection.take_stash();
-            connection.tidy();
-            if !stash.is_empty() {
-                self.frames(slot, &mut stash);
+        match connection.phase {
+            // Set aside until what it waits for is there.
+            Phase::Body | Phase::Send | Phase::Poll | Phase::Knocking | Phase::Feed => {}
+            Phase::Head => self.heads(slot, &[]),
+            Phase::Messages | Phase::Echo | Phase::Closing => {
+                let mut stash = connection.take_stash();
+                connection.tidy();
+                if !stash.is_empty() {
+                    self.frames(slot, &mut stash);
+                }
             }
         }
         // An end of stream that was told before is not told again, so read until nothing is left.
@@ -113,13 +120,10 @@ impl<I: Io> Shard<I> {
         let now_ms = self.connections.now_ms();
         let Some(connection) = self.connections.table.get_mut(slot) else { return };
         match connection.phase {
-            Phase::Head if connection.rare.is_none() => self.head(slot, bytes),
-            Phase::Head => {
-                let mut all = connection.take_stash();
-                connection.tidy();
-                all.extend_from_slice(bytes);
-                self.head(slot, &mut all);
-            }
+            Phase::Head if connection.rare.is_none() && !connection.kept => self.request(slot, bytes),
+            Phase::Head => self.heads(slot, bytes),
+            Phase::Body => self.body(slot, bytes),
+            Phase::Send | Phase::Poll | Phase::Knocking | Phase::Feed => self.behind(slot, bytes),
             Phase::Messages | Phase::Echo => {
                 connection.since_ms = now_ms;
                 connection.pinged = false;
@@ -155,50 +159,23 @@ impl<I: Io> Shard<I> {
         self.frames(slot, &mut unread);
     }
 
-    fn rules(&self) -> Rules<'_> {
+    pub(super) fn rules(&self) -> Rules<'_> {
         Rules {
             limits: &self.context.limits,
             node: &self.context.node,
             echo: self.context.echo,
             compression: self.context.compression,
-        }
-    }
-
-    /// What has arrived of a connection's first request.
-    fn head(&mut self, slot: Slot, bytes: &mut [u8]) {
-        match head::read(bytes, self.rules()) {
-            Head::Incomplete => {
-                if let Some(connection) = self.connections.table.get_mut(slot) {
-                    connection.stash(bytes);
-                }
-            }
-            Head::Elsewhere => self.hand_over(slot, bytes),
-            Head::WebSocket(opening) => {
-                let Opening { head_bytes, target, response, deflate_window_bits } = *opening;
-                if self.stopping.has_begun() {
-                    let refused = Refused::new(ErrorCode::Restarting);
-                    return self.refuse(slot, &refused, Counter::ConnectionRefused);
-                }
-                self.open(slot, target, deflate_window_bits, &response);
-                self.frames(slot, &mut bytes[head_bytes..]);
-            }
-            Head::Refused(refused) => {
-                let counter = match refused.code {
-                    ErrorCode::BadHead | ErrorCode::HeadTooLarge => Counter::HeadRefused,
-                    _ => Counter::HandshakeRefused,
-                };
-                self.refuse(slot, &refused, counter);
-            }
+            origins: &self.context.origins,
         }
     }
 
     pub(super) fn refuse(&mut self, slot: Slot, refused: &Refused, counter: Counter) {
         self.counters.add(counter, 1);
-        self.connections.refuse(slot, refused, &self.context.node);
+        self.connections.refuse(slot, refused);
     }
 
     /// Gives the connection, with its bytes intact, to the control plane.
-    fn hand_over(&mut self, slot: Slot, prefix: &[u8]) {
+    pub(super) fn hand_over(&mut self, slot: Slot, prefix: &[u8]) {
         if self.connections.table.get(slot).is_none_or(|connection| connection.surplus) {
             return self.refuse(slot, &Refused::new(ErrorCode::AtCapacity), Counter::ConnectionRefused);
         }
@@ -230,9 +207,14 @@ impl<I: Io> Shard<I> {
     }
 
     /// Lets a WebSocket's client in, behind the answer to its handshake, if there is room.
-    fn open(&mut self, slot: Slot, target: Target, deflate_window_bits: Option<u8>, response: &[u8]) {
+    pub(super) fn open(
+        &mut self,
+        slot: Slot,
+        target: Target,
+        deflate_window_bits: Option<u8>,
+        response: &[u8],
+    ) {
         let now_ms = self.connections.now_ms();
-        let Some(key) = self.connections.table.key(slot) else { return };
         let Some(connection) = self.connections.table.get_mut(slot) else { return };
         connection.since_ms = now_ms;
         connection.encoding = deflate_window_bits.map_or(Encoding::Json, Encoding::JsonDeflate);
@@ -249,12 +231,12 @@ impl<I: Io> Shard<I> {
             self.counters.add(Counter::ConnectionRefused, 1);
             self.connections.close(slot, CloseCode::TryAgainLater.number(), "Server at capacity");
         } else if let Target::Messages(entrance) = target {
-            self.messaging.opened(key, entrance, &mut self.connections);
+            self.enter(slot, entrance);
         }
     }
 
     /// Frames of a connection, as far as it may be read from.
-    fn frames(&mut self, slot: Slot, bytes: &mut [u8]) {
+    pub(super) fn frames(&mut self, slot: Slot, bytes: &mut [u8]) {
         let mut rest = bytes;
         while !rest.is_empty() {
             if self.must_pause(slot) {
@@ -289,7 +271,7 @@ impl<I: Io> Shard<I> {
         };
         let consumed = step.consumed;
         match (phase, step.event) {
-            (Phase::Head, _) | (_, None) => {}
+            (_, None) => {}
             (Phase::Closing, Some(Event::Close(_))) => self.connections.finish(slot),
             (Phase::Closing, Some(_)) => {}
             (_, Some(Event::Ping(payload))) => self.connections.pong(slot, payload),
@@ -312,24 +294,29 @@ impl<I: Io> Shard<I> {
             (Phase::Messages, Some(Event::Binary(payload))) => {
                 self.messaging.binary(slot, payload, &mut self.connections);
             }
+            // What speaks plain HTTP has no frames.
+            (_, Some(Event::Text(_) | Event::Binary(_))) => {}
         }
         consumed
     }
 
     /// A client that does not read its answers, or has too many requests under way, is not read
     /// from either.
-    fn must_pause(&self, slot: Slot) -> bool {
+    pub(super) fn must_pause(&self, slot: Slot) -> bool {
         let Some(connection) = self.connections.table.get(slot) else { return false };
         match connection.phase {
             Phase::Messages | Phase::Echo => {
                 connection.waiting_bytes() > self.context.limits.outbox_bytes_max / 2
                     || !self.messaging.may_read(slot)
             }
-            Phase::Head | Phase::Closing => false,
+            // Its next request has to wait until the last answer is out.
+            Phase::Head => connection.is_blocked(),
+            Phase::Send | Phase::Poll => connection.stashed_bytes() > self.context.limits.head_bytes_max,
+            Phase::Body | Phase::Knocking | Phase::Feed | Phase::Closing => false,
         }
     }
 
-    fn pause(&mut self, slot: Slot, rest: &[u8]) {
+    pub(super) fn pause(&mut self, slot: Slot, rest: &[u8]) {
         let Some(key) = self.connections.table.key(slot) else { return };
         let Some(connection) = self.connections.table.get_mut(slot) else { return };
         connection.stash(rest);

@@ -65,14 +65,22 @@ impl<I: Io> Shard<I> {
         self.io.stop_listening();
         self.accepting = false;
         self.stopping.began_ms = Some(self.now.monotonic_ms);
+        self.connections.stopping = true;
         let reconnect_after_ms = self.context.limits.reconnect_after_ms;
         for slot in self.slots() {
-            match self.connections.table.get(slot).map(|connection| connection.phase) {
-                Some(Phase::Messages) => {
+            let Some(connection) = self.connections.table.get(slot) else { continue };
+            match connection.phase {
+                Phase::Messages | Phase::Poll => {
                     self.connections.answer(slot, &ServerFrame::ServerRestart { reconnect_after_ms });
                 }
-                Some(Phase::Echo) => self.go_away(slot),
-                _ => {}
+                // Its client cannot say that it is ready, so it is not waited for.
+                Phase::Feed => {
+                    self.connections.answer(slot, &ServerFrame::ServerRestart { reconnect_after_ms });
+                    self.connections.end_feed(slot);
+                }
+                Phase::Echo | Phase::Knocking => self.go_away(slot),
+                Phase::Head if connection.kept && connection.rare.is_none() => self.remove(slot),
+                Phase::Head | Phase::Body | Phase::Send | Phase::Closing => {}
             }
         }
         self.let_leave();
@@ -81,16 +89,16 @@ impl<I: Io> Shard<I> {
     fn close_rest(&mut self) {
         for slot in self.slots() {
             match self.connections.table.get(slot).map(|connection| connection.phase) {
-                Some(Phase::Messages | Phase::Echo) => self.go_away(slot),
+                None | Some(Phase::Closing) => {}
                 Some(Phase::Head) => self.remove(slot),
-                _ => {}
+                Some(_) => self.go_away(slot),
             }
         }
         self.let_leave();
     }
 
     fn go_away(&mut self, slot: Slot) {
-        self.connections.close(slot, CloseCode::GoingAway.number(), "server stopping");
+        self.connections.send_away(slot, CloseCode::GoingAway, "server stopping");
     }
 
     fn slots(&self) -> Vec<Slot> {

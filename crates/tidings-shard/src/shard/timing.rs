@@ -1,8 +1,9 @@
-//! Deadlines: a request that does not come, a client that has fallen silent, a close that is not
-//! answered. One deadline a connection, looked at when it may have passed.
+//! Deadlines: a request that does not come or cannot be answered, a client that has fallen silent,
+//! a close that is not answered. One deadline a connection, looked at when it may have passed.
 
 use tidings_core::Slot;
 use tidings_core::telemetry::Counter;
+use tidings_protocol::server::sse;
 use tidings_protocol::{CloseCode, ErrorCode};
 
 use super::Shard;
@@ -27,7 +28,12 @@ impl<I: Io> Shard<I> {
         let silent_ms = u64::from(now_ms.wrapping_sub(connection.since_ms));
         let limits = &self.context.limits;
         let allowed_ms = match connection.phase {
+            Phase::Head if connection.kept => limits.http_idle_timeout_ms,
             Phase::Head => limits.handshake_timeout_ms,
+            Phase::Body => limits.body_timeout_ms,
+            Phase::Send | Phase::Knocking => limits.engine_timeout_ms,
+            Phase::Poll => connection.gathering().map_or(0, |gathering| gathering.timeout_ms),
+            Phase::Feed => limits.ping_interval_ms,
             Phase::Closing => limits.close_timeout_ms,
             Phase::Messages | Phase::Echo if connection.pinged => limits.pong_timeout_ms,
             Phase::Messages | Phase::Echo => limits.ping_interval_ms,
@@ -37,11 +43,30 @@ impl<I: Io> Shard<I> {
         }
         match connection.phase {
             Phase::Head if connection.rare.is_none() => self.remove(slot),
-            Phase::Head => self.refuse(slot, &Refused::new(ErrorCode::Timeout), Counter::HeadRefused),
+            Phase::Head | Phase::Body => {
+                self.refuse(slot, &Refused::new(ErrorCode::Timeout), Counter::HeadRefused);
+            }
+            Phase::Send | Phase::Knocking => {
+                self.connections.answer_refused(slot, &Refused::new(ErrorCode::Unavailable));
+            }
+            Phase::Poll => self.end_poll(slot),
+            Phase::Feed => self.beat(slot),
             Phase::Closing => self.remove(slot),
             Phase::Messages | Phase::Echo if connection.pinged => self.on_silence(slot),
             Phase::Messages | Phase::Echo => self.ping(slot),
         }
+    }
+
+    /// Shows an event stream's client, and proxies on the way, that the server lives. A client that
+    /// is gone is found out by the system, which has to bring the bytes to it.
+    fn beat(&mut self, slot: Slot) {
+        let now_ms = self.connections.now_ms();
+        let Some(connection) = self.connections.table.get_mut(slot) else { return };
+        connection.since_ms = now_ms;
+        if !connection.is_blocked() {
+            self.connections.queue(slot, |out, _| sse::comment(out, "alive"));
+        }
+        self.connections.set_timer(slot, self.context.limits.ping_interval_ms);
     }
 
     fn ping(&mut self, slot: Slot) {

@@ -56,6 +56,7 @@ impl Node {
             people,
             capacity: Capacity::new(&limits),
             reception: Arc::new(Nobody),
+            origins: Arc::default(),
             echo: true,
             compression: false,
         };

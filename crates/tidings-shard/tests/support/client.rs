@@ -1,5 +1,5 @@
-//! A client on the simulated network: speaks WebSocket by the codec's client role, writes down
-//! what it sees.
+//! A client on the simulated network: speaks WebSocket by the codec's client role, reads event
+//! streams and HTTP answers, writes down what it sees.
 
 use tidings_protocol::server::{Received, decode};
 use tidings_websocket::frame::Opcode;
@@ -7,6 +7,7 @@ use tidings_websocket::handshake::{ClientKey, ClientRequest, Response};
 use tidings_websocket::{Config, Decoder, Event, Role, Scratch, encoder};
 
 use super::network::Pipe;
+use super::stream::Stream;
 
 /// What a client saw, in its order.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +24,9 @@ pub(crate) enum Seen {
     Pong(Vec<u8>),
     /// A close frame. It is answered unless the client is told to be rude.
     Close(u16, String),
-    /// An HTTP answer that is not 101.
+    /// A comment in an event stream.
+    Comment(String),
+    /// An HTTP answer that is not 101 and no event stream's.
     Http(Answer),
     /// The server ended its direction.
     End,
@@ -47,6 +50,11 @@ impl Answer {
         body["code"].as_str().expect("an error body has a code").to_owned()
     }
 
+    /// The JSON body.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).expect("a body that is JSON")
+    }
+
     /// A header's value.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -63,6 +71,10 @@ pub(crate) struct Client {
     pub(crate) reads: bool,
     /// Whether it leaves pings and closes unanswered.
     pub(crate) rude: bool,
+    /// How an event stream's answer began.
+    pub(crate) opened: Option<Answer>,
+    /// The event stream it reads.
+    pub(crate) stream: Stream,
     upgraded: bool,
     head: Vec<u8>,
     decoder: Decoder,
@@ -78,6 +90,20 @@ const CONFIG: Config = Config { role: Role::Client, message_bytes_max: 1 << 26, 
 pub(crate) fn handshake(path: &str, offers_compression: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
     request(path, offers_compression).write(&mut bytes);
+    bytes
+}
+
+/// A request without a body.
+pub(crate) fn http(method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("{method} {path} HTTP/1.1\r\nHost: tidings.test\r\n{fields}\r\n").into_bytes()
+}
+
+/// A request with a JSON body.
+pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
+    let length = body.len().to_string();
+    let mut bytes = http("POST", path, &[("Content-Type", "application/json"), ("Content-Length", &length)]);
+    bytes.extend_from_slice(body.as_bytes());
     bytes
 }
 
@@ -101,6 +127,8 @@ impl Client {
             seen: Vec::new(),
             reads: true,
             rude: false,
+            opened: None,
+            stream: Stream::default(),
             upgraded: false,
             head: Vec::new(),
             decoder: Decoder::new(false),
@@ -145,9 +173,11 @@ impl Client {
         let mut news = !bytes.is_empty();
         if self.upgraded {
             self.frames(&mut bytes);
+        } else if self.opened.is_some() {
+            self.seen.extend(self.stream.read(&bytes));
         } else {
             self.head.append(&mut bytes);
-            self.read_head();
+            while self.read_head() {}
         }
         if !self.ended && (self.pipe.is_reset() || self.pipe.is_ended()) {
             self.ended = true;
@@ -159,10 +189,11 @@ impl Client {
         news
     }
 
-    fn read_head(&mut self) {
+    /// Reads an answer's head, and its body if it has a length. Says whether another may follow.
+    fn read_head(&mut self) -> bool {
         let mut headers = [httparse::EMPTY_HEADER; 32];
         let mut response = httparse::Response::new(&mut headers);
-        let Ok(httparse::Status::Complete(head_bytes)) = response.parse(&self.head) else { return };
+        let Ok(httparse::Status::Complete(head_bytes)) = response.parse(&self.head) else { return false };
         let headers = response.headers.iter().map(|header| (header.name, header.value));
         let status = response.code.expect("a whole head has a status");
         if status == 101 {
@@ -173,18 +204,28 @@ impl Client {
             self.upgraded = true;
             let mut rest = self.head.split_off(head_bytes);
             self.head.clear();
-            return self.frames(&mut rest);
+            self.frames(&mut rest);
+            return false;
         }
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("answers are text");
         let headers: Vec<_> = headers.map(|(name, value)| (name.to_owned(), text(value))).collect();
         let answer = Answer { status, headers, body: String::new() };
+        if answer.header("Content-Type") == Some("text/event-stream") {
+            let rest = self.head.split_off(head_bytes);
+            self.head.clear();
+            self.seen.extend(self.stream.read(&rest));
+            self.opened = Some(answer);
+            return false;
+        }
         let body_bytes: usize =
             answer.header("content-length").and_then(|count| count.parse().ok()).unwrap_or(0);
-        if self.head.len() >= head_bytes + body_bytes {
-            let body = text(&self.head[head_bytes..head_bytes + body_bytes]);
-            self.head.drain(..head_bytes + body_bytes);
-            self.seen.push(Seen::Http(Answer { body, ..answer }));
+        if self.head.len() < head_bytes + body_bytes {
+            return false;
         }
+        let body = text(&self.head[head_bytes..head_bytes + body_bytes]);
+        self.head.drain(..head_bytes + body_bytes);
+        self.seen.push(Seen::Http(Answer { body, ..answer }));
+        true
     }
 
     fn frames(&mut self, bytes: &mut [u8]) {

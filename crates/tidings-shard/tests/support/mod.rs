@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod held;
 pub(crate) mod network;
 pub(crate) mod random;
+pub(crate) mod stream;
 pub(crate) mod world;
 
 pub(crate) use client::{Answer, Seen};

@@ -13,7 +13,7 @@ use tidings_protocol::server::{MessageBody, Received};
 use tidings_protocol::{Limits, Message, MessageId, Payload, RoomName, SessionId};
 use tidings_shard::gate::Gate;
 use tidings_shard::io::Io;
-use tidings_shard::{Arrival, Capacity, Context, Handshake, Purpose, Reception, Shard, Visitor};
+use tidings_shard::{Arrival, Capacity, Context, Handshake, Origins, Purpose, Reception, Shard, Visitor};
 
 use super::client::{self, Client, Seen};
 use super::network::{ASLEEP, Network, Simulated, Socket};
@@ -34,6 +34,7 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     pub(crate) rules: Vec<(Pattern, RoomOptions)>,
     pub(crate) compression: bool,
+    pub(crate) origins: Vec<&'static str>,
     pub(crate) chopped_percent: usize,
     pub(crate) seed: u64,
     /// When the engine began: where its knowledge of rooms does.
@@ -49,6 +50,7 @@ impl Default for Setup {
             limits: Limits::default(),
             rules: Vec::new(),
             compression: true,
+            origins: Vec::new(),
             chopped_percent: 0,
             seed: 1,
             started: Timestamp(0),
@@ -128,6 +130,7 @@ impl Setup {
             reception: Arc::<Desk>::default(),
             echo: true,
             compression: self.compression,
+            origins: Arc::new(Origins::new(self.origins).expect("origins")),
         };
         let mut world = World {
             network: network.clone(),
@@ -213,6 +216,57 @@ impl World {
         let id = self.connect(path);
         self.greeted(id);
         id
+    }
+
+    /// A client opens an event stream.
+    pub(crate) fn listen(&mut self, path: &str) -> ClientId {
+        let id = self.dial();
+        self.ask(id, &client::http("GET", path, &[]));
+        id
+    }
+
+    /// The same, as a browser comes back.
+    pub(crate) fn listen_from(&mut self, path: &str, last_event_id: &str) -> ClientId {
+        let id = self.dial();
+        self.ask(id, &client::http("GET", path, &[("Last-Event-ID", last_event_id)]));
+        id
+    }
+
+    /// What an event stream's client would come back with.
+    pub(crate) fn last_event_id(&mut self, id: ClientId) -> String {
+        self.client(id).stream.last_event_id.clone()
+    }
+
+    /// A client sends a request, and everything that follows from it happens.
+    pub(crate) fn ask(&mut self, id: ClientId, request: &[u8]) {
+        self.raw(id, request);
+        self.pump();
+    }
+
+    /// A client sends a GET, on the connection it has.
+    pub(crate) fn get(&mut self, id: ClientId, path: &str) {
+        self.ask(id, &client::http("GET", path, &[]));
+    }
+
+    /// The answer to a client's request, where only one may have come.
+    pub(crate) fn answer(&mut self, id: ClientId) -> client::Answer {
+        let seen = self.take(id);
+        let [Seen::Http(answer)] = &seen[..] else { panic!("not an answer: {seen:?}") };
+        answer.clone()
+    }
+
+    /// The answer to a request after which the connection ends.
+    pub(crate) fn last_answer(&mut self, id: ClientId) -> client::Answer {
+        let seen = self.take(id);
+        let [Seen::Http(answer), Seen::End] = &seen[..] else { panic!("not a last answer: {seen:?}") };
+        answer.clone()
+    }
+
+    /// A client's connection breaks.
+    pub(crate) fn cut(&mut self, id: ClientId) {
+        self.client(id).pipe.reset();
+        self.pump();
+        self.take(id);
     }
 
     /// A client that was just let in takes note of its session.

@@ -1,0 +1,105 @@
+//! One session, whatever it is carried by: a client leaves by one way and comes back by another.
+
+use tidings_protocol::server::Received;
+
+use crate::support::{ClientId, Setup, World};
+
+fn session(world: &mut World, client: ClientId) -> String {
+    let Received::Session(session) = world.frames(client).remove(0) else { panic!("no session") };
+    session.session_id
+}
+
+#[test]
+fn who_leaves_a_websocket_comes_back_by_event_stream() {
+    for mut world in Setup::each(|_| {}) {
+        let ben = world.enter("/ws/a/ben");
+        let ana = world.connect("/ws/a/ana");
+        let session = session(&mut world, ana);
+        world.say(ben, "seen");
+        let last = world.messages(ana)[0].id;
+        world.cut(ana);
+        world.say(ben, "missed");
+        let back = world.listen(&format!("/events?session_id={session}&last_event_id={last}"));
+        let frames = world.frames(back);
+        let Received::Session(resumed) = &frames[0] else { panic!("{frames:?}") };
+        assert!(resumed.resumed);
+        assert_eq!(resumed.user_id.as_deref(), Some("ana"));
+        let messages = frames.iter().filter(|frame| matches!(frame, Received::Message(_)));
+        assert_eq!(messages.count(), 1);
+        world.say(ben, "live");
+        assert_eq!(world.texts(back), ["live"]);
+    }
+}
+
+#[test]
+fn who_leaves_an_event_stream_comes_back_by_websocket() {
+    for mut world in Setup::each(|_| {}) {
+        let ben = world.enter("/ws/a/ben");
+        let ana = world.listen("/events?room=a");
+        let session = session(&mut world, ana);
+        world.say(ben, "seen");
+        let last = world.last_event_id(ana);
+        world.cut(ana);
+        world.say(ben, "missed");
+        let back = world.connect("/ws");
+        world.say(back, &format!(r#"{{"session_id":"{session}","last_message_id":{last}}}"#));
+        let frames = world.frames(back);
+        let [Received::Session(resumed), Received::Restore(restore)] = &frames[..] else {
+            panic!("{frames:?}")
+        };
+        assert!(resumed.resumed && restore.recovered);
+        assert_eq!(restore.messages.len(), 1);
+    }
+}
+
+#[test]
+fn a_session_goes_from_poll_to_websocket_and_back() {
+    for mut world in Setup::each(|_| {}) {
+        let ben = world.enter("/ws/a/ben");
+        let ana = world.dial();
+        world.get(ana, "/poll/ana?room=a");
+        world.say(ben, "by poll");
+        let answer = world.answer(ana).json();
+        let session = answer["session_id"].as_str().unwrap().to_owned();
+        world.say(ben, "between");
+        let socket = world.connect("/ws");
+        world.say(socket, &format!(r#"{{"session_id":"{session}"}}"#));
+        assert_eq!(world.texts(socket), ["between"]);
+        let last = {
+            world.say(ben, "by WebSocket");
+            world.messages(socket)[0].id
+        };
+        // It takes the session over from the WebSocket, which is still there.
+        world.get(ana, &format!("/poll/ana?room=a&session_id={session}&cursor={last}"));
+        world.say(ben, "by poll again");
+        let answer = world.answer(ana).json();
+        assert_eq!(answer["data"]["text"], "by poll again");
+        assert_eq!(answer["session_id"].as_str(), Some(&session[..]));
+        let seen = world.take(socket);
+        assert!(seen.iter().any(|seen| matches!(seen, crate::support::Seen::Close(4_000, _))), "{seen:?}");
+    }
+}
+
+#[test]
+fn all_ways_hear_the_same_in_the_same_order() {
+    for mut world in Setup::each(|_| {}) {
+        let socket = world.enter("/ws/a");
+        let one = world.listen("/events?room=a");
+        let many = world.listen("/events?room=a&room=b");
+        let poll = world.dial();
+        world.get(poll, "/poll/ana?room=a&batch=1&timeout_s=1");
+        world.take(one);
+        world.take(many);
+        let words: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+        let mut polled = Vec::new();
+        for word in &words {
+            world.say(socket, word);
+            polled.push(world.answer(poll).json()["data"][0]["text"].as_str().unwrap().to_owned());
+            world.get(poll, "/poll/ana?room=a&batch=1&timeout_s=1");
+        }
+        assert_eq!(world.texts(socket), words);
+        assert_eq!(world.texts(one), words);
+        assert_eq!(world.texts(many), words);
+        assert_eq!(polled, words);
+    }
+}
