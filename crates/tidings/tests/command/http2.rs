@@ -149,7 +149,7 @@ fn websockets_over_http_2_are_in_their_rooms_with_everybody_else() {
         let mut ana = connection.websocket("/ws/news/ana").await.unwrap();
         ana.text_with("\"type\":\"session\"").await;
         let mut ben = connection.websocket("/ws/news/ben").await.unwrap();
-        ben.text_with("\"rooms\":[\"news\"]").await;
+        ben.text_with("\"rooms\":[\"news\"").await;
         ben.text("from ben").await;
         ana.text_with("from ben").await;
         let news = Address::parse(&url).unwrap().with_path("/rooms/news/messages");
