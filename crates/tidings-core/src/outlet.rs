@@ -30,7 +30,7 @@ pub trait Outlet {
     fn deliver(&mut self, to: Slot, batch: &mut Batch<Self::Encoded>, first: usize) -> usize;
 
     /// The same with one message for a feed of several rooms, whose client learns from `cursor`
-    /// where it stands afterwards. Says whether it fitted.
+    /// where it stands afterwards; empty while that is not known of each room. Says whether it fitted.
     fn deliver_marked(
         &mut self,
         to: Slot,

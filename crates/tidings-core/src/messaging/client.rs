@@ -59,7 +59,7 @@ pub enum Manner {
 /// How a long poll ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PollEnd {
-    /// Where the client stands; `None` if no room's end is known yet.
+    /// Where the client stands; `None` until the end of each of its rooms is known.
     pub cursor: Option<String>,
     /// Its session.
     pub session: SessionId,

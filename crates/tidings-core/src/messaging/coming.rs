@@ -330,7 +330,8 @@ impl<E: Default> Messaging<E> {
         end
     }
 
-    /// Where a client stands in all its rooms; `at` overrides one of them.
+    /// Where a client stands in all its rooms; `at` overrides one of them. `None` while it is not
+    /// known of each: a cursor of some of its rooms would be refused when it comes back to all.
     pub(super) fn cursor(&self, slot: Slot, at: Option<(Slot, MessageId)>) -> Option<String> {
         let subscriptions = self.rooms.of(slot).as_slice();
         let mut positions: Vec<(&RoomName, MessageId)> = Vec::with_capacity(subscriptions.len());
@@ -343,7 +344,7 @@ impl<E: Default> Messaging<E> {
                 Some(Position::Head) => None,
                 None => (member.pace != Pace::Waiting).then_some(member.cursor),
             };
-            positions.extend(overridden.or(known).map(|id| (&room.name, id)));
+            positions.push((&room.name, overridden.or(known)?));
         }
         (!positions.is_empty()).then(|| Cursor::encode(&positions))
     }

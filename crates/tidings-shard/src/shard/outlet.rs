@@ -22,7 +22,7 @@ impl<S> Outlet for Connections<S> {
         match connection.phase {
             Phase::Poll => connection.gathering().is_some_and(|gathering| !gathering.is_full()),
             // An errand's connection may be in rooms for a moment, but its client hears nothing.
-            Phase::Send => false,
+            Phase::Send | Phase::Head | Phase::Body => false,
             _ => !connection.refused && !connection.is_blocked(),
         }
     }
@@ -37,7 +37,7 @@ impl<S> Outlet for Connections<S> {
         match self.table.get(to).map(|connection| connection.phase) {
             Some(Phase::Messages | Phase::Feed) => self.push(to, batch, first),
             Some(Phase::Poll) => self.gather(to, batch, first),
-            Some(Phase::Send | Phase::Knocking) => 0,
+            Some(Phase::Send | Phase::Head | Phase::Body | Phase::Knocking) => 0,
             _ => all,
         }
     }
@@ -56,7 +56,9 @@ impl<S> Outlet for Connections<S> {
             connection.refused = true;
             return false;
         }
-        self.cork.push_own(&mut connection.list, |out| sse::id(out, cursor));
+        if !cursor.is_empty() {
+            self.cork.push_own(&mut connection.list, |out| sse::id(out, cursor));
+        }
         self.cork.push_shared(&mut connection.list, &frames, start, end);
         true
     }

@@ -310,7 +310,7 @@ impl<I: Io> Shard<I> {
                     || !self.messaging.may_read(slot)
             }
             // Its next request has to wait until the last answer is out.
-            Phase::Head => connection.is_blocked(),
+            Phase::Head => connection.is_blocked() || !connection.list.is_empty(),
             Phase::Send | Phase::Poll => connection.stashed_bytes() > self.context.limits.head_bytes_max,
             Phase::Body | Phase::Knocking | Phase::Feed | Phase::Closing => false,
         }

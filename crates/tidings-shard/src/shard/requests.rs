@@ -70,14 +70,14 @@ impl<I: Io> Shard<I> {
             return self.refuse(slot, &refused, Counter::ConnectionRefused);
         }
         match call {
-            Call::Feed(introduction) => self.begin_feed(slot, introduction, terms),
+            Call::Feed(introduction) => self.let_knock(slot, introduction, terms),
             Call::Poll(polling) => self.begin_poll(slot, polling, terms),
             Call::Send(sending) => self.begin_send(slot, sending, terms),
             Call::Options { allow, is_preflight } => self.tell_options(slot, allow, is_preflight, terms),
         }
     }
 
-    fn begin_feed(&mut self, slot: Slot, introduction: Introduction, terms: Terms) {
+    fn let_knock(&mut self, slot: Slot, introduction: Introduction, terms: Terms) {
         // Deciding on a session takes no longer than reading one from the engine.
         let patience_ms = self.context.limits.engine_timeout_ms;
         self.wait_for(slot, Phase::Knocking, Pending { terms, matter: Matter::Feed }, patience_ms);
@@ -154,6 +154,7 @@ impl<I: Io> Shard<I> {
     /// Lets a client in. A connection may come in several times, one request after the other, and
     /// an answer to an earlier one must not find a later one: so it is known by another key each time.
     pub(super) fn enter(&mut self, slot: Slot, entrance: Entrance) {
+        self.let_leave();
         self.entrances = self.entrances.wrapping_add(1);
         let key = SlotKey { slot, generation: self.entrances };
         self.messaging.opened(key, entrance, &mut self.connections);

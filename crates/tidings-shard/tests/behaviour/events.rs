@@ -7,7 +7,7 @@ use tidings_protocol::server::Received;
 
 use crate::support::client::http;
 use crate::support::world::text;
-use crate::support::{ClientId, Seen, Setup, World};
+use crate::support::{ClientId, Held, Random, Seen, Setup, World};
 
 /// A client that listens, after what it was greeted with.
 fn listen(world: &mut World, path: &str) -> ClientId {
@@ -120,6 +120,31 @@ fn a_stream_that_is_cut_before_its_first_message_misses_nothing() {
             world.say(ben, "missed");
             assert_eq!(texts_after(&mut world, path, &last).1, ["missed"]);
         }
+    }
+}
+
+#[test]
+fn a_stream_that_is_cut_while_a_room_is_not_yet_there_comes_back() {
+    for seed in 0..8 {
+        let held = Held::default();
+        let mut world = Setup { engine: held.engine(), ..Setup::default() }.build();
+        let path = "/events?room=a&room=b";
+        held.hold(true);
+        let ana = world.listen(path);
+        held.release_any(&mut Random::new(seed));
+        world.publish("a", "one");
+        world.publish("b", "one");
+        let last = world.last_event_id(ana);
+        world.cut(ana);
+        held.hold(false);
+        held.release_all();
+        let back = match &last[..] {
+            "" => world.listen(path),
+            last => world.listen_from(path, last),
+        };
+        assert!(matches!(world.frames(back)[0], Received::Session(_)));
+        world.publish("a", "two");
+        assert_eq!(world.texts(back), ["two"]);
     }
 }
 

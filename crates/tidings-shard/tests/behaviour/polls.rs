@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 use tidings_core::telemetry::Counter;
+use tidings_protocol::server::Received;
 
-use crate::support::client::http;
+use crate::support::client::{http, post};
 use crate::support::{ClientId, Seen, Setup, World};
 
 /// Asks on a new connection, on whichever shard is next.
@@ -218,6 +219,59 @@ fn polls_that_are_sent_ahead_are_answered_in_turn() {
         assert_eq!(texts, ["one", "two", "three"]);
         assert_eq!(bad.code(), "bad_query");
     }
+}
+
+#[test]
+fn requests_of_all_kinds_that_are_sent_ahead_are_answered_in_turn() {
+    for mut world in Setup::each(|_| {}) {
+        let feed = world.listen("/events?room=a");
+        let Received::Session(session) = world.frames(feed).remove(0) else { panic!("no session") };
+        let path = format!("/sessions/{}/send", session.session_id);
+        for round in 0..20 {
+            let client = world.dial();
+            let elsewhere = http("GET", "/health", &[]);
+            let ahead = [
+                http("OPTIONS", "/poll/ana", &[]),
+                http("GET", "/poll/ana?room=a", &[]),
+                http("OPTIONS", "/events", &[]),
+                post(&path, &format!(r#"{{"type":"message","text":"{round}"}}"#)),
+                post(&path, "no frame"),
+                http("OPTIONS", &path, &[]),
+                http("GET", "/poll/ana?timeout_s=0", &[]),
+                elsewhere.clone(),
+            ];
+            world.ask(client, &ahead.concat());
+            world.publish("a", "for the poll");
+            world.advance(200);
+            let seen = world.take(client);
+            let statuses = seen.iter().map(|seen| match seen {
+                Seen::Http(answer) => answer.status,
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(statuses.collect::<Vec<_>>(), [204, 200, 204, 200, 400, 204, 200]);
+            let visitor = world.reception.visitors.lock().unwrap().pop().expect("a visitor");
+            assert_eq!([&visitor.prefix[..], &world.network.unread(client.0)].concat(), elsewhere);
+        }
+    }
+}
+
+#[test]
+fn an_answer_is_out_before_its_connection_is_handed_over() {
+    let mut world = Setup::default().build();
+    let client = world.dial();
+    world.get(client, "/poll/ana?timeout_s=1");
+    world.ask(client, &http("OPTIONS", "/poll/ana", &[]));
+    let now_ms = world.network.now_ms();
+    world.network.set_now_ms(now_ms + 1_200);
+    world.turns(1);
+    // It comes while the shard looks at what was sent ahead.
+    world.ask(client, &http("GET", "/health", &[]));
+    let statuses = world.take(client).into_iter().map(|seen| match seen {
+        Seen::Http(answer) => answer.status,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(statuses.collect::<Vec<_>>(), [200, 204]);
+    assert_eq!(world.reception.visitors.lock().unwrap().len(), 1);
 }
 
 #[test]
