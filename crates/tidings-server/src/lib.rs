@@ -19,6 +19,7 @@ mod passage;
 mod answer;
 mod ask;
 mod body;
+mod cors;
 mod parameters;
 mod routes;
 

@@ -11,8 +11,8 @@ use std::time::SystemTime;
 use tidings_core::engine::Timestamp;
 use tidings_core::telemetry::Counters;
 use tidings_core::{Engine, People};
-use tidings_protocol::Limits;
 use tidings_protocol::codes::ErrorCode;
+use tidings_protocol::{Limits, Origins};
 
 use crate::answer::Problem;
 use crate::passage::Passage;
@@ -29,6 +29,8 @@ pub struct Setup {
     pub engine: Arc<dyn Engine>,
     /// Sessions, presence and typing.
     pub people: Arc<People>,
+    /// Pages of which other origins may read answers.
+    pub origins: Arc<Origins>,
     /// Whether `/echo` is served.
     pub echo: bool,
     /// Whether WebSocket compression is agreed to.

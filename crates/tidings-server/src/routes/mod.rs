@@ -16,17 +16,19 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
+use axum::middleware;
 use axum::routing::{any, delete, get, post};
 use tidings_protocol::codes::ErrorCode;
 
 use crate::answer::Problem;
+use crate::cors;
 use crate::passage;
 use crate::state::State;
 use crate::upgrade;
 
 /// Every route.
 pub(crate) fn router(state: Arc<State>) -> Router {
-    let mut router = Router::new()
+    let ours = Router::new()
         .route("/broadcast", post(publish::broadcast))
         .route("/rooms", get(rooms::list))
         .route("/rooms/{room}/messages", get(rooms::history).post(publish::to_room))
@@ -39,6 +41,10 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/ready", get(operations::ready))
         .route("/metrics", get(metrics::page))
         .route("/openapi.json", get(operations::openapi))
+        // Before the layer, which a browser's question with OPTIONS has to reach.
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), cors::allow));
+    let mut router = ours
         // Shards serve these; which methods, they know.
         .route("/events", any(passage::pass))
         .route("/poll/{client_id}", any(passage::pass))

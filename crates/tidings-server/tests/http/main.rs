@@ -5,6 +5,7 @@ mod connections;
 mod http2;
 mod node;
 mod operations;
+mod origins;
 mod passages;
 mod people;
 mod publishing;

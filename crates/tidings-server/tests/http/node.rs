@@ -8,7 +8,7 @@ use std::time::Duration;
 use tidings_core::memory::MemoryEngine;
 use tidings_core::telemetry::Counters;
 use tidings_core::{Engine, Hub, People, RoomOptions, RoomRules, Timestamp};
-use tidings_protocol::Limits;
+use tidings_protocol::{Limits, Origins};
 use tidings_server::{Passage, Server, Setup, Shards, Upgraded, Visitor};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -56,6 +56,7 @@ impl Node {
             limits,
             engine,
             people: Arc::clone(&people),
+            origins: Arc::new(Origins::new(["https://app.example"]).unwrap()),
             echo: false,
             compression: true,
         };

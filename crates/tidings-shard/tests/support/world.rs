@@ -10,10 +10,10 @@ use tidings_core::{
     RoomRules, Timestamp,
 };
 use tidings_protocol::server::{MessageBody, Received};
-use tidings_protocol::{Limits, Message, MessageId, Payload, RoomName, SessionId};
+use tidings_protocol::{Limits, Message, MessageId, Origins, Payload, RoomName, SessionId};
 use tidings_shard::gate::Gate;
 use tidings_shard::io::Io;
-use tidings_shard::{Arrival, Capacity, Context, Handshake, Origins, Purpose, Reception, Shard, Visitor};
+use tidings_shard::{Arrival, Capacity, Context, Handshake, Purpose, Reception, Shard, Visitor};
 
 use super::client::{self, Client, Seen};
 use super::network::{ASLEEP, Network, Simulated, Socket};
