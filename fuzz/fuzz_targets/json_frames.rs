@@ -53,6 +53,7 @@ fn deliver(said: Said<'_>, key: Option<&str>) {
             assert!(!client::is_too_deep(json.get()));
             Payload::Data(json.to_owned())
         }
+        Said::Binary(_) => panic!("JSON has no bytes"),
     };
     let message = Message {
         room: RoomName::new("r", &Limits::default()).expect("a valid name"),

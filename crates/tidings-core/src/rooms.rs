@@ -6,8 +6,9 @@
 mod batch;
 mod room;
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
+use hashbrown::HashTable;
 use tidings_protocol::{MessageId, RoomName};
 
 pub use batch::Batch;
@@ -99,7 +100,9 @@ impl Subscriptions {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Rooms<E> {
-    by_name: HashMap<RoomName, Slot>,
+    /// Only the slots: the names are in the rooms.
+    by_name: HashTable<Slot>,
+    hasher: RandomState,
     rooms: Slots<Room<E>>,
     /// By the connection's slot.
     subscriptions: Vec<Subscriptions>,
@@ -107,11 +110,17 @@ pub(crate) struct Rooms<E> {
 
 impl<E: Default> Rooms<E> {
     pub(crate) fn new() -> Self {
-        Self { by_name: HashMap::new(), rooms: Slots::new(), subscriptions: Vec::new() }
+        Self {
+            by_name: HashTable::new(),
+            hasher: RandomState::new(),
+            rooms: Slots::new(),
+            subscriptions: Vec::new(),
+        }
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Slot> {
-        self.by_name.get(name).copied()
+        let is_called = |&slot: &Slot| self.rooms.get(slot).is_some_and(|room| room.name.as_str() == name);
+        self.by_name.find(self.hasher.hash_one(name), is_called).copied()
     }
 
     pub(crate) fn room(&self, room: Slot) -> Option<&Room<E>> {
@@ -128,7 +137,9 @@ impl<E: Default> Rooms<E> {
 
     pub(crate) fn open(&mut self, name: &RoomName, policy: SlowConsumerPolicy) -> Slot {
         let room = self.rooms.insert(Room::new(name.clone(), policy)).slot;
-        self.by_name.insert(name.clone(), room);
+        let (rooms, hasher) = (&self.rooms, &self.hasher);
+        let hash = |slot: &Slot| rooms.get(*slot).map_or(0, |room| hasher.hash_one(room.name.as_str()));
+        self.by_name.insert_unique(hasher.hash_one(name.as_str()), room, hash);
         room
     }
 
@@ -194,7 +205,10 @@ impl<E: Default> Rooms<E> {
             return None;
         }
         let closed = self.rooms.remove(room)?;
-        self.by_name.remove(closed.name.as_str());
+        let hash = self.hasher.hash_one(closed.name.as_str());
+        if let Ok(entry) = self.by_name.find_entry(hash, |&slot| slot == room) {
+            entry.remove();
+        }
         Some(closed.name)
     }
 }

@@ -9,8 +9,11 @@ pub mod cursor;
 pub mod ids;
 pub mod limits;
 pub mod message;
+pub mod origins;
+pub mod proto;
 pub mod rest;
 pub mod server;
+mod varint;
 
 pub use client::{ClientFrame, Decoded, FrameError};
 pub use codes::{CloseCode, ErrorCode};
@@ -18,4 +21,5 @@ pub use cursor::{Cursor, CursorError};
 pub use ids::{MessageId, NameError, RoomName, SessionId, UserId};
 pub use limits::Limits;
 pub use message::{Message, Payload};
+pub use origins::{OriginError, Origins};
 pub use server::{GapReason, Received, ServerFrame};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::codes::ErrorCode;
-use crate::ids::RoomName;
+use crate::ids::{RoomName, UserId};
 use crate::message::Message;
 use crate::server::write::Writer;
 
@@ -78,6 +78,60 @@ pub struct RoomEntry {
     pub messages: usize,
     /// Their payload bytes.
     pub bytes: usize,
+}
+
+/// Answer of `GET /rooms/{room}/presence`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresenceAnswer {
+    /// The room.
+    pub room: String,
+    /// The page's users, in the order of their ids.
+    pub users: Vec<PresenceEntry>,
+    /// Users in the room, on all pages.
+    pub total: usize,
+    /// Whether the list ends here; otherwise ask again with `after` the last user.
+    pub complete: bool,
+}
+
+/// A user of [`PresenceAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresenceEntry {
+    /// Who.
+    pub user_id: String,
+    /// Connections in the room; 0 for one who left a moment ago and may be coming back.
+    pub connections: u32,
+}
+
+/// Answer of `GET /rooms/{room}/typing`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypingAnswer {
+    /// Who types.
+    pub users: Vec<String>,
+}
+
+/// Answer of `GET /presence`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnlineAnswer {
+    /// Those of the users asked for who are online.
+    pub online: Vec<String>,
+}
+
+/// Answer of `DELETE /users/{user}/sessions`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisconnectAnswer {
+    /// Always `disconnected`.
+    pub status: String,
+}
+
+impl Default for DisconnectAnswer {
+    fn default() -> Self {
+        Self { status: "disconnected".into() }
+    }
+}
+
+/// Users' ids as text.
+pub fn names(users: &[UserId]) -> Vec<String> {
+    users.iter().map(|user| user.as_str().to_owned()).collect()
 }
 
 /// Body of every HTTP error.

@@ -1,31 +1,69 @@
 //! Whether anything moves on a connection.
 //!
 //! Shared by the connection's stream, which notes, and its task, which looks now and then. One
-//! rule covers the idle, the client that never sends the rest, and the one that never reads.
+//! rule covers the idle, the client that never sends the rest, and the one that never reads. What
+//! a shard serves within the connection is excepted: the shard has timers of its own.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Counts what moved.
 #[derive(Debug, Default)]
-pub(crate) struct Activity(AtomicU64);
+pub(crate) struct Activity {
+    moves: AtomicU64,
+    held: AtomicUsize,
+}
+
+/// Keeps a connection from being taken for an idle one, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Hold(Arc<Activity>);
 
 impl Activity {
     /// Something moved.
     pub(crate) fn note(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.moves.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A shard serves something of this connection.
+    pub(crate) fn hold(self: &Arc<Self>) -> Hold {
+        self.held.fetch_add(1, Ordering::Relaxed);
+        Hold(Arc::clone(self))
     }
 
     /// Returns once nothing has moved for at least one period, at the latest after two.
     pub(crate) async fn ceased(&self, period: Duration) {
-        let mut seen = self.0.load(Ordering::Relaxed);
+        let mut seen = self.moves.load(Ordering::Relaxed);
         loop {
             tokio::time::sleep(period).await;
-            let now = self.0.load(Ordering::Relaxed);
-            if now == seen {
+            let now = self.moves.load(Ordering::Relaxed);
+            if now == seen && self.held.load(Ordering::Relaxed) == 0 {
                 return;
             }
             seen = now;
         }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // The end is a move too: the connection has its whole time for the next request.
+        self.0.note();
+        self.0.held.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_connection_lives_for_as_long_as_a_shard_serves_something_of_it() {
+        let activity = Arc::new(Activity::default());
+        let (period, long) = (Duration::from_secs(60), Duration::from_secs(86_400));
+        let hold = activity.hold();
+        assert!(tokio::time::timeout(long, activity.ceased(period)).await.is_err());
+        drop(hold);
+        assert!(tokio::time::timeout(2 * period, activity.ceased(period)).await.is_ok());
     }
 }

@@ -1,7 +1,8 @@
 //! The control plane: everything that is asked over plain HTTP, on tokio.
 //!
 //! Takes connections from whoever accepted them, with the bytes already read. Refuses to know the
-//! rules of messaging: it asks the engine, and a WebSocket goes back to where it came from.
+//! rules of messaging: it asks the engine, and what shards serve goes to them, be it a connection, a
+//! stream of one, or a single request.
 #![forbid(unsafe_code)]
 
 mod server;
@@ -10,14 +11,20 @@ mod state;
 mod activity;
 mod refusal;
 mod stream;
+mod substream;
 mod upgrade;
+
+mod passage;
 
 mod answer;
 mod ask;
 mod body;
+mod cors;
 mod parameters;
 mod routes;
 
+pub use passage::Passage;
 pub use server::{Server, Visitor};
 pub use state::{Setup, Shards};
-pub use upgrade::Upgraded;
+pub use substream::Substream;
+pub use upgrade::{Carrier, Upgraded};

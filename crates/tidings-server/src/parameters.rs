@@ -29,6 +29,20 @@ impl FromRequestParts<Arc<State>> for Room {
     }
 }
 
+/// The user whom the path names, decoded and checked.
+pub(crate) struct User(pub(crate) UserId);
+
+impl FromRequestParts<Arc<State>> for User {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> Result<Self, Problem> {
+        let Path(name) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| {
+            Problem::new(ErrorCode::BadUser, "the user's name is not percent-encoded UTF-8: encode it")
+        })?;
+        user(&name, state.limits()).map(Self)
+    }
+}
+
 /// The query, as a struct of the route's own.
 pub(crate) struct Asked<T>(pub(crate) T);
 

@@ -25,6 +25,12 @@ use crate::state::{Seat, Setup, Shards, State};
 use crate::stream::Stream;
 use crate::upgrade::Departure;
 
+/// What hyper holds of one HTTP/2 stream in each direction, beyond what its reader has taken or its
+/// client has room for. A shard's outbox and rules for slow readers begin behind it, and one stream
+/// that is not read from does not use up the window of its connection, which is sixteen times as
+/// large.
+const STREAM_BYTES: u16 = u16::MAX;
+
 /// A connection that is no WebSocket, on its way to the control plane.
 pub struct Visitor {
     /// The socket, non-blocking.
@@ -114,6 +120,9 @@ fn builder(setup: &Setup) -> auto::Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
+        .enable_connect_protocol()
+        .initial_stream_window_size(u32::from(STREAM_BYTES))
+        .max_send_buf_size(usize::from(STREAM_BYTES))
         .max_concurrent_streams(limits.http2_streams_max)
         .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX));
     builder
@@ -125,10 +134,13 @@ async fn serve(inner: Arc<Inner>, visitor: Visitor, _place: OwnedSemaphorePermit
     let activity = Arc::new(Activity::default());
     let node = Arc::clone(&inner.state.setup.node);
     let Ok(stream) = Stream::new(socket, prefix, Arc::clone(&activity), node) else { return };
-    let seat = SharedSeat(Arc::new(Mutex::new(Some(seat))));
+    let seat = SharedSeat::new(seat);
     let service = {
-        let inner = Arc::clone(&inner);
-        hyper::service::service_fn(move |request| answer(Arc::clone(&inner), seat.clone(), request))
+        let (inner, activity) = (Arc::clone(&inner), Arc::clone(&activity));
+        hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Arc::clone(&activity));
+            answer(Arc::clone(&inner), seat.clone(), request)
+        })
     };
     let connection = inner.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
@@ -149,11 +161,15 @@ async fn serve(inner: Arc<Inner>, visitor: Visitor, _place: OwnedSemaphorePermit
     }
 }
 
-/// The seat of a connection, until a WebSocket takes it along.
+/// The seat of a connection or a stream, until a WebSocket takes it along.
 #[derive(Clone)]
 pub(crate) struct SharedSeat(Arc<Mutex<Option<Seat>>>);
 
 impl SharedSeat {
+    pub(crate) fn new(seat: Seat) -> Self {
+        Self(Arc::new(Mutex::new(Some(seat))))
+    }
+
     pub(crate) fn take(&self) -> Option<Seat> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

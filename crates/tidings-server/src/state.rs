@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use tidings_core::Engine;
 use tidings_core::engine::Timestamp;
 use tidings_core::telemetry::Counters;
-use tidings_protocol::Limits;
+use tidings_core::{Engine, People};
+use tidings_protocol::codes::ErrorCode;
+use tidings_protocol::{Limits, Origins};
 
+use crate::answer::Problem;
+use crate::passage::Passage;
 use crate::upgrade::Upgraded;
 
 /// What the control plane is built from.
@@ -24,6 +27,10 @@ pub struct Setup {
     pub limits: Arc<Limits>,
     /// Keeper of the rooms' logs.
     pub engine: Arc<dyn Engine>,
+    /// Sessions, presence and typing.
+    pub people: Arc<People>,
+    /// Pages of which other origins may read answers.
+    pub origins: Arc<Origins>,
     /// Whether `/echo` is served.
     pub echo: bool,
     /// Whether WebSocket compression is agreed to.
@@ -36,8 +43,12 @@ pub struct Shards {
     pub counters: Vec<Arc<Counters>>,
     /// Connections the node holds now.
     pub connections: Box<dyn Fn() -> usize + Send + Sync>,
-    /// Takes a connection that became a WebSocket here.
+    /// Takes a seat for one more client, if there is one.
+    pub seat: Box<dyn Fn() -> Option<Box<dyn Any + Send>> + Send + Sync>,
+    /// Takes what became a WebSocket here.
     pub attach: Box<dyn Fn(Upgraded) + Send + Sync>,
+    /// Takes a request that shards serve.
+    pub pass: Box<dyn Fn(Passage) + Send + Sync>,
 }
 
 /// A place among the node's connections, kept for as long as the connection lives. What it is, is
@@ -64,6 +75,15 @@ impl State {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.setup.limits
+    }
+
+    /// A seat for a client that comes over a stream of its own within a connection.
+    pub(crate) fn seat(&self) -> Result<Seat, Problem> {
+        let seat = self.shards.get().and_then(|shards| (shards.seat)());
+        seat.ok_or_else(|| {
+            let advice = "this node holds as many clients as it may: connect again later, or to another node";
+            Problem::new(ErrorCode::AtCapacity, advice)
+        })
     }
 
     /// Whether the node takes traffic.

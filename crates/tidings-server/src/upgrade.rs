@@ -1,15 +1,17 @@
 //! A WebSocket handshake on a connection that the control plane serves: a proxy that keeps its
-//! connections alive sends one after ordinary requests.
+//! connections alive sends one after ordinary requests, and one stream of an HTTP/2 connection may
+//! become a WebSocket (RFC 8441).
 //!
-//! Answered here, then handed to the shards with the bytes that came behind it. Refuses HTTP/2,
-//! and what RFC 6455 refuses.
+//! Answered here, then handed to the shards: the socket with the bytes that came behind the
+//! handshake, or the stream. Refuses what the two RFCs refuse.
 
 use std::any::Any;
 use std::sync::Arc;
 
-use axum::extract::{Request, State as Extract};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use axum::extract::{Extension, Request, State as Extract};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
+use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
@@ -17,84 +19,144 @@ use tidings_protocol::codes::ErrorCode;
 use tidings_websocket::deflate::Agreed;
 use tidings_websocket::handshake::{self, Refusal};
 
+use crate::activity::Activity;
 use crate::answer::Problem;
 use crate::server::SharedSeat;
 use crate::state::State;
 use crate::stream::Stream;
+use crate::substream::Substream;
 
-/// A connection that became a WebSocket: the 101 is sent.
+/// What became a WebSocket: the handshake is answered.
 pub struct Upgraded {
-    /// The socket, non-blocking.
-    pub socket: std::net::TcpStream,
+    /// What its bytes come and go by.
+    pub carrier: Carrier,
     /// What the client sent behind its handshake.
     pub unread: Vec<u8>,
     /// Path and query of the handshake, as they came.
     pub target: String,
     /// The compression that was agreed on.
     pub deflate: Option<Agreed>,
-    /// The seat that the connection came with.
+    /// The seat that the connection came with, or one for the stream alone.
     pub seat: Box<dyn Any + Send>,
 }
 
-/// Marks the answer after which a connection leaves.
+/// What carries a WebSocket.
+pub enum Carrier {
+    /// A whole connection: its socket, non-blocking.
+    Socket(std::net::TcpStream),
+    /// A stream of an HTTP/2 connection that stays here.
+    Stream(Substream),
+}
+
+/// Marks the answer after which a connection or a stream leaves.
 #[derive(Clone)]
 pub(crate) struct Departure {
     target: String,
     deflate: Option<Agreed>,
+    /// For a stream, which takes nothing else of its connection along.
+    stream: Option<(SharedSeat, Arc<Activity>)>,
 }
 
 impl Departure {
-    /// Waits until the 101 is written, then hands the socket on.
-    pub(crate) async fn depart(self, upgrade: OnUpgrade, seat: SharedSeat, state: Arc<State>) {
+    /// Waits until the answer is written, then hands on what it answered.
+    pub(crate) async fn depart(self, upgrade: OnUpgrade, connection: SharedSeat, state: Arc<State>) {
         let Ok(upgraded) = upgrade.await else { return };
-        let Ok(parts) = downcast::<TokioIo<Stream>>(upgraded) else { return };
-        let (Some(seat), Ok((socket, unreplayed))) = (seat.take(), parts.io.into_inner().into_parts()) else {
-            return;
+        let (carrier, unread, seat) = match self.stream {
+            Some((seat, activity)) => {
+                (Carrier::Stream(Substream::new(upgraded, activity.hold())), Vec::new(), seat)
+            }
+            None => match socket(upgraded) {
+                Some((socket, unread)) => (Carrier::Socket(socket), unread, connection),
+                None => return,
+            },
         };
-        let mut unread = parts.read_buf.to_vec();
-        unread.extend(unreplayed);
-        if let Some(shards) = state.shards.get() {
-            (shards.attach)(Upgraded { socket, unread, target: self.target, deflate: self.deflate, seat });
+        if let (Some(seat), Some(shards)) = (seat.take(), state.shards.get()) {
+            let (target, deflate) = (self.target, self.deflate);
+            (shards.attach)(Upgraded { carrier, unread, target, deflate, seat });
         }
     }
+}
+
+/// The socket of a whole connection, and what was read from it in vain.
+fn socket(upgraded: hyper::upgrade::Upgraded) -> Option<(std::net::TcpStream, Vec<u8>)> {
+    let parts = downcast::<TokioIo<Stream>>(upgraded).ok()?;
+    let (socket, unreplayed) = parts.io.into_inner().into_parts().ok()?;
+    let mut unread = parts.read_buf.to_vec();
+    unread.extend(unreplayed);
+    Some((socket, unread))
 }
 
 /// Answers a handshake.
 pub(crate) async fn accept(
     Extract(state): Extract<Arc<State>>,
+    Extension(activity): Extension<Arc<Activity>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    if request.version() == Version::HTTP_2 {
-        let advice = "WebSocket is not served over HTTP/2: connect with HTTP/1.1";
-        return Err(Problem::new(ErrorCode::BadHandshake, advice));
-    }
     let headers: Vec<_> =
         request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let headers = headers.iter().copied();
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    if request.version() == Version::HTTP_2 {
+        check_protocol(&request)?;
+        let offered = handshake::accept_stream(headers).map_err(refuse_stream)?;
+        check_ready(&state)?;
+        let stream = Some((SharedSeat::new(state.seat()?), activity));
+        let departure = Departure { target, deflate: agreed(&state, offered.deflate), stream };
+        return Ok(answer(StatusCode::OK, departure));
+    }
     let minor_version = u8::from(request.version() == Version::HTTP_11);
     let asked = handshake::Request { method: request.method().as_str(), minor_version, headers };
     let accepted = handshake::accept(&asked).map_err(refuse)?;
-    if !state.is_ready() {
-        let advice = "this node is stopping: connect again in a moment";
-        return Err(Problem::new(ErrorCode::Restarting, advice));
-    }
-    let deflate = accepted.deflate.filter(|_| state.setup.compression);
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
-    agree(response.headers_mut(), accepted.key.as_str(), deflate.as_ref());
-    response.extensions_mut().insert(Departure { target, deflate });
+    check_ready(&state)?;
+    let departure = Departure { target, deflate: agreed(&state, accepted.deflate), stream: None };
+    let mut response = answer(StatusCode::SWITCHING_PROTOCOLS, departure);
+    switch(response.headers_mut(), accepted.key.as_str());
     Ok(response)
 }
 
-fn agree(headers: &mut HeaderMap, key: &str, deflate: Option<&Agreed>) {
-    // Accept keys are base64 and extension values are tokens: both are fit for a header.
-    let value = |text: &str| HeaderValue::from_str(text).expect("what a handshake says is visible ASCII");
+/// Whether an HTTP/2 request asks for a WebSocket.
+fn check_protocol(request: &Request) -> Result<(), Problem> {
+    match request.extensions().get::<Protocol>() {
+        Some(protocol) if request.method() == Method::CONNECT && protocol.as_str() == "websocket" => Ok(()),
+        Some(_) => {
+            let advice = "the only protocol served here is websocket: connect with :protocol = websocket";
+            Err(Problem::new(ErrorCode::NotSupported, advice))
+        }
+        None => {
+            let advice = "this address speaks WebSocket: over HTTP/2, connect as RFC 8441 says \
+                          (CONNECT with :protocol = websocket), or use HTTP/1.1";
+            Err(Problem::new(ErrorCode::BadHandshake, advice))
+        }
+    }
+}
+
+fn check_ready(state: &State) -> Result<(), Problem> {
+    let advice = "this node is stopping: connect again in a moment";
+    state.is_ready().then_some(()).ok_or(Problem::new(ErrorCode::Restarting, advice))
+}
+
+fn agreed(state: &State, offered: Option<Agreed>) -> Option<Agreed> {
+    offered.filter(|_| state.setup.compression)
+}
+
+fn answer(status: StatusCode, departure: Departure) -> Response {
+    let mut response = status.into_response();
+    if let Some(agreed) = &departure.deflate {
+        response.headers_mut().insert(header::SEC_WEBSOCKET_EXTENSIONS, value(&agreed.response_value()));
+    }
+    response.extensions_mut().insert(departure);
+    response
+}
+
+fn switch(headers: &mut HeaderMap, key: &str) {
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, value(key));
-    if let Some(agreed) = deflate {
-        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, value(&agreed.response_value()));
-    }
+}
+
+/// Accept keys are base64 and extension values are tokens: both are fit for a header.
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("what a handshake says is visible ASCII")
 }
 
 fn refuse(refusal: Refusal) -> Problem {
@@ -104,4 +166,13 @@ fn refuse(refusal: Refusal) -> Problem {
         _ => ErrorCode::BadHandshake,
     };
     Problem { headers: refusal.headers(), ..Problem::new(code, refusal.message()) }
+}
+
+/// HTTP/2 has no upgrade that a status or a header could ask for.
+fn refuse_stream(refusal: Refusal) -> Problem {
+    let headers: &[_] = match refusal {
+        Refusal::VersionUnsupported => &[("Sec-WebSocket-Version", "13")],
+        _ => &[],
+    };
+    Problem { headers, ..Problem::new(ErrorCode::BadHandshake, refusal.message()) }
 }

@@ -19,7 +19,15 @@ pub struct Capacity {
 /// One connection's place. Counted until dropped.
 #[derive(Debug)]
 pub struct Seat {
-    capacity: Arc<Capacity>,
+    /// `None` for what belongs to a connection that is counted already.
+    capacity: Option<Arc<Capacity>>,
+}
+
+impl Seat {
+    /// For a request within a connection that keeps its own seat: its client is counted once.
+    pub const fn shared() -> Self {
+        Self { capacity: None }
+    }
 }
 
 impl Capacity {
@@ -46,13 +54,15 @@ impl Capacity {
     /// `connections_max`, whose client is to be told so and sent away.
     pub fn seat(self: &Arc<Self>) -> (Seat, bool) {
         let before = self.taken.fetch_add(1, Ordering::Relaxed);
-        (Seat { capacity: Arc::clone(self) }, before >= self.connections_max)
+        (Seat { capacity: Some(Arc::clone(self)) }, before >= self.connections_max)
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.capacity.taken.fetch_sub(1, Ordering::Relaxed);
+        if let Some(capacity) = &self.capacity {
+            capacity.taken.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -70,6 +80,8 @@ mod tests {
         assert!(!capacity.may_accept());
         drop(first);
         assert!(capacity.may_accept());
+        assert_eq!(capacity.connections(), 1);
+        drop(Seat::shared());
         assert_eq!(capacity.connections(), 1);
         drop(second);
         assert!(!capacity.seat().1);

@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn an_idle_connection_costs_at_most_80_bytes() {
-        let size = size_of::<Connection<mio::net::TcpStream>>();
+        let size = size_of::<Connection<crate::tcp::Socket>>();
         assert!(size <= 80, "{size} bytes");
     }
 }

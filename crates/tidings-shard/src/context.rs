@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use tidings_core::{Engine, Hub, People, RoomRules};
-use tidings_protocol::Limits;
+use tidings_protocol::{Limits, Origins};
 
 use crate::capacity::{Capacity, Seat};
-use crate::origins::Origins;
 
 /// Everything a shard is given. Cheap to clone.
 pub struct Context<S = std::net::TcpStream> {

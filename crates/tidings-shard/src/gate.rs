@@ -1,27 +1,45 @@
-//! The gate: how other threads reach a shard besides its mailbox: to stop it, and to bring home a
-//! connection that became a WebSocket elsewhere.
+//! The gate: how other threads reach a shard besides its mailbox: to stop it, and to bring it a
+//! connection from the control plane.
 //!
-//! Owned by the shard, held by whoever talks to it. Bounded, since each arrival holds a seat of
-//! the node's capacity.
+//! Owned by the shard, held by whoever talks to it. Bounded, since each arrival is, or belongs to,
+//! a connection that the node has counted.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::capacity::Seat;
+use crate::tcp::Arriving;
 
-/// A connection that became a WebSocket in the control plane: nginx, for one, sends a handshake on
-/// a connection that it kept alive. The 101 is sent.
+/// A connection that the control plane brings.
 #[derive(Debug)]
-pub struct Arrival<S = std::net::TcpStream> {
-    /// The socket.
+pub struct Arrival<S = Arriving> {
+    /// The socket or stream.
     pub socket: S,
-    /// Path and query of the handshake.
+    /// Its place in the node's count.
+    pub seat: Seat,
+    /// What is to become of it.
+    pub purpose: Purpose,
+}
+
+/// What an arrival is for.
+#[derive(Debug)]
+pub enum Purpose {
+    /// It became a WebSocket in the control plane: nginx, for one, sends a handshake on a connection
+    /// that it kept alive. The handshake is answered.
+    WebSocket(Handshake),
+    /// Its bytes begin with a request's head, to be read as if the connection had been accepted by
+    /// the shard. A request for an address of the control plane is refused: it comes from there.
+    Request,
+}
+
+/// What was agreed on when a WebSocket was opened.
+#[derive(Debug)]
+pub struct Handshake {
+    /// Path and query.
     pub target: String,
     /// The window for compressed messages to this client, if compression was agreed on.
     pub deflate_window_bits: Option<u8>,
     /// What was read behind the handshake.
     pub unread: Vec<u8>,
-    /// Its place in the node's count.
-    pub seat: Seat,
 }
 
 /// See the module.
@@ -34,11 +52,12 @@ pub struct Gate<S> {
 struct State<S> {
     arrivals: Vec<Arrival<S>>,
     draining: bool,
+    closed: bool,
 }
 
 impl<S> Default for Gate<S> {
     fn default() -> Self {
-        Self { state: Mutex::new(State { arrivals: Vec::new(), draining: false }) }
+        Self { state: Mutex::new(State { arrivals: Vec::new(), draining: false, closed: false }) }
     }
 }
 
@@ -48,9 +67,21 @@ impl<S> Gate<S> {
         self.lock().draining = true;
     }
 
-    /// Brings a connection home. The caller wakes the shard.
+    /// Brings a connection; it ends at once if the shard has. The caller wakes the shard.
     pub fn arrive(&self, arrival: Arrival<S>) {
-        self.lock().arrivals.push(arrival);
+        let mut state = self.lock();
+        if !state.closed {
+            state.arrivals.push(arrival);
+        }
+    }
+
+    /// The shard has ended: nobody will take what arrives, or did arrive too late.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let late = std::mem::take(&mut state.arrivals);
+        drop(state);
+        drop(late);
     }
 
     /// Takes what arrived, and says whether the shard is to drain.

@@ -18,13 +18,12 @@ mod socket;
 use httparse::{Error, Header, Status};
 use tidings_core::Entrance;
 use tidings_core::telemetry::Counter;
-use tidings_protocol::{ErrorCode, Limits};
+use tidings_protocol::{ErrorCode, Limits, Origins};
 use tidings_websocket::handshake::{self, Accepted};
 
 use self::call::Place;
 use self::headers::Headers;
 use self::query::Query;
-use crate::origins::Origins;
 
 pub use call::{Allow, Call, Request};
 pub use poll::Polling;

@@ -11,8 +11,10 @@ use tidings_core::{Now, SlotKey};
 pub trait Io {
     /// A connection.
     type Socket;
-    /// A connection that can be sent to another thread.
+    /// A connection that goes to another thread.
     type Released: Send + 'static;
+    /// A connection that comes from another thread.
+    type Arriving: From<Self::Released> + Send + 'static;
 
     /// The time.
     fn now(&self) -> Now;
@@ -42,11 +44,12 @@ pub trait Io {
         again: bool,
     ) -> io::Result<()>;
 
-    /// Lets a socket go to another thread.
-    fn release(&mut self, socket: Self::Socket) -> Self::Released;
+    /// Lets a socket go to another thread, or gives it back if it is of a kind that only comes
+    /// from there.
+    fn release(&mut self, socket: Self::Socket) -> Result<Self::Released, Self::Socket>;
 
     /// Takes a socket from another thread.
-    fn adopt(&mut self, released: Self::Released) -> io::Result<Self::Socket>;
+    fn adopt(&mut self, arriving: Self::Arriving) -> io::Result<Self::Socket>;
 
     /// Sleeps until something is ready, the mailbox wakes the shard, or the time is up; `None`
     /// sleeps for as long as it takes.

@@ -1,9 +1,9 @@
 //! The event loop: one thread a core, each with its own connections, which never change thread.
 //!
 //! In reading order: what a shard is given ([`context`]), what it calls the system for ([`io`],
-//! [`tcp`]), a connection's few bytes ([`connection`], [`pending`], [`outbox`], [`wheel`]), what one
-//! turn sends ([`cork`], [`encoding`], [`http`]), what requests ask for ([`head`]), and the turn
-//! itself ([`shard`]). Refuses to know Redis, axum, and settings files.
+//! [`tcp`], [`foreign`]), a connection's few bytes ([`connection`], [`pending`], [`outbox`], [`wheel`]),
+//! what one turn sends ([`cork`], [`encoding`], [`http`]), what requests ask for ([`head`]), and the
+//! turn itself ([`shard`]). Refuses to know Redis, axum, and settings files.
 #![forbid(unsafe_code)]
 
 pub mod capacity;
@@ -11,11 +11,11 @@ pub mod connection;
 pub mod context;
 pub mod cork;
 pub mod encoding;
+pub mod foreign;
 pub mod gate;
 pub mod head;
 pub mod http;
 pub mod io;
-pub mod origins;
 pub mod outbox;
 pub mod pending;
 pub mod shard;
@@ -25,8 +25,8 @@ pub mod wheel;
 
 pub use capacity::{Capacity, Seat};
 pub use context::{Context, Reception, Visitor};
-pub use gate::Arrival;
-pub use origins::{OriginError, Origins};
+pub use foreign::ByteStream;
+pub use gate::{Arrival, Handshake, Purpose};
 pub use shard::Shard;
 pub use start::{Shards, ShardsHandle, start};
-pub use tcp::{Listeners, bind};
+pub use tcp::{Arriving, Listeners, bind};

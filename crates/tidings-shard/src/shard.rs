@@ -46,7 +46,7 @@ pub struct Shard<I: Io> {
     connections: Connections<I::Socket>,
     mailbox: Arc<Mailbox>,
     collected: Collected,
-    gate: Arc<Gate<I::Released>>,
+    gate: Arc<Gate<I::Arriving>>,
     counters: Arc<Counters>,
     reader: Reader,
     now: Now,
@@ -83,7 +83,7 @@ impl<I: Io> Shard<I> {
         io: I,
         context: Context<I::Released>,
         mailbox: Arc<Mailbox>,
-        gate: Arc<Gate<I::Released>>,
+        gate: Arc<Gate<I::Arriving>>,
         counters: Arc<Counters>,
         new_session: Box<dyn FnMut() -> tidings_protocol::SessionId>,
     ) -> Self {

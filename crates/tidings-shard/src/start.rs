@@ -13,7 +13,7 @@ use tidings_protocol::SessionId;
 use crate::context::Context;
 use crate::gate::{Arrival, Gate};
 use crate::shard::Shard;
-use crate::tcp::{Listeners, Tcp};
+use crate::tcp::{Arriving, Listeners, Tcp};
 
 /// The running shards. Dropping it does not stop them.
 pub struct Shards {
@@ -30,7 +30,7 @@ pub struct ShardsHandle {
 }
 
 struct Door {
-    gate: Arc<Gate<std::net::TcpStream>>,
+    gate: Arc<Gate<Arriving>>,
     waker: Arc<Waker>,
 }
 
@@ -64,7 +64,7 @@ pub fn start(context: &Context, listeners: Vec<Listeners>, shards: usize) -> io:
 struct Prepared {
     tcp: Tcp,
     mailbox: Arc<Mailbox>,
-    gate: Arc<Gate<std::net::TcpStream>>,
+    gate: Arc<Gate<Arriving>>,
     counters: Arc<Counters>,
 }
 
@@ -86,7 +86,10 @@ fn prepare(listeners: Vec<std::net::TcpListener>, context: &Context) -> io::Resu
 fn spawn(number: usize, shard: Prepared, context: Context) -> io::Result<JoinHandle<io::Result<()>>> {
     thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
         let Prepared { tcp, mailbox, gate, counters } = shard;
-        Shard::new(number, tcp, context, mailbox, gate, counters, session_ids()).run()
+        let ended =
+            Shard::new(number, tcp, context, mailbox, Arc::clone(&gate), counters, session_ids()).run();
+        gate.close();
+        ended
     })
 }
 
@@ -145,7 +148,7 @@ impl ShardsHandle {
         }
     }
 
-    /// Brings home a connection whose request asks for a WebSocket.
+    /// Brings a connection from the control plane to one of them.
     pub fn attach(&self, arrival: Arrival) {
         let number = self.next.fetch_add(1, Ordering::Relaxed) % self.doors.len();
         let door = &self.doors[number];

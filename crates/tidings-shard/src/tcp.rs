@@ -1,4 +1,5 @@
-//! The shard's system in production: TCP sockets and epoll, by `mio`.
+//! The shard's system in production: TCP sockets and epoll, by `mio`, and beside them the streams
+//! that the control plane brings ([`foreign`](crate::foreign)).
 //!
 //! Each shard listens by a socket of its own on the same address (`SO_REUSEPORT`), so the kernel
 //! spreads connections and no thread hands any to another.
@@ -10,10 +11,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Type};
 use tidings_core::{Now, SlotKey};
 use tidings_protocol::Limits;
 
+use crate::foreign::{Bell, ByteStream, Foreign};
 use crate::io::{Io, Ready};
 
 const EVENTS_PER_WAIT: usize = 1_024;
@@ -51,8 +53,8 @@ pub fn bind(address: SocketAddr, shards: usize, limits: &Limits) -> io::Result<L
     Ok(Listeners { address, sockets })
 }
 
-fn socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+fn socket(address: SocketAddr) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     Ok(socket)
 }
@@ -72,10 +74,33 @@ fn listen(address: SocketAddr, limits: &Limits) -> io::Result<std::net::TcpListe
     Ok(socket.into())
 }
 
+/// A connection as the shard holds it. The foreign kind is boxed, because most are of the other.
+pub enum Socket {
+    /// Of the system's.
+    Tcp(TcpStream),
+    /// Brought by the control plane.
+    Foreign(Box<Foreign>),
+}
+
+/// A connection that the control plane brings.
+pub enum Arriving {
+    /// A socket of the system's.
+    Tcp(std::net::TcpStream),
+    /// A stream that is none.
+    Stream(Box<dyn ByteStream>),
+}
+
+impl From<std::net::TcpStream> for Arriving {
+    fn from(socket: std::net::TcpStream) -> Self {
+        Self::Tcp(socket)
+    }
+}
+
 /// See the module.
 pub struct Tcp {
     poll: Poll,
     waker: Arc<Waker>,
+    bell: Arc<Bell>,
     events: Events,
     listeners: Vec<TcpListener>,
     started: Instant,
@@ -92,6 +117,7 @@ impl Tcp {
         }
         Ok(Self {
             poll,
+            bell: Bell::new(Arc::clone(&waker)),
             waker,
             events: Events::with_capacity(EVENTS_PER_WAIT),
             listeners,
@@ -106,18 +132,19 @@ impl Tcp {
 }
 
 impl Io for Tcp {
-    type Socket = TcpStream;
+    type Socket = Socket;
     type Released = std::net::TcpStream;
+    type Arriving = Arriving;
 
     fn now(&self) -> Now {
         let monotonic_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Now { monotonic_ms, wall: SystemTime::now().into() }
     }
 
-    fn accept(&mut self) -> io::Result<Option<TcpStream>> {
+    fn accept(&mut self) -> io::Result<Option<Socket>> {
         for listener in &self.listeners {
             match listener.accept() {
-                Ok((socket, _)) => return Ok(Some(socket)),
+                Ok((socket, _)) => return Ok(Some(Socket::Tcp(socket))),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
@@ -129,20 +156,36 @@ impl Io for Tcp {
         self.listeners.clear();
     }
 
-    fn receive(&mut self, socket: &mut TcpStream, into: &mut [u8]) -> io::Result<usize> {
-        socket.read(into)
+    fn receive(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
+        match socket {
+            Socket::Tcp(socket) => socket.read(into),
+            Socket::Foreign(stream) => stream.receive(into),
+        }
     }
 
-    fn send(&mut self, socket: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
-        socket.write(bytes)
+    fn send(&mut self, socket: &mut Socket, bytes: &[u8]) -> io::Result<usize> {
+        match socket {
+            Socket::Tcp(socket) => socket.write(bytes),
+            Socket::Foreign(stream) => stream.send(bytes),
+        }
     }
 
-    fn finish(&mut self, socket: &mut TcpStream) {
-        // It fails only when the peer is gone, which is as good.
-        let _ = socket.shutdown(Shutdown::Write);
+    fn finish(&mut self, socket: &mut Socket) {
+        match socket {
+            // It fails only when the peer is gone, which is as good.
+            Socket::Tcp(socket) => drop(socket.shutdown(Shutdown::Write)),
+            Socket::Foreign(stream) => stream.finish(),
+        }
     }
 
-    fn watch(&mut self, socket: &mut TcpStream, key: SlotKey, writable: bool, again: bool) -> io::Result<()> {
+    fn watch(&mut self, socket: &mut Socket, key: SlotKey, writable: bool, again: bool) -> io::Result<()> {
+        let socket = match socket {
+            Socket::Tcp(socket) => socket,
+            Socket::Foreign(stream) => {
+                stream.watch(key, &self.bell);
+                return Ok(());
+            }
+        };
         let interest = match writable {
             true => Interest::READABLE | Interest::WRITABLE,
             false => Interest::READABLE,
@@ -153,15 +196,21 @@ impl Io for Tcp {
         }
     }
 
-    fn release(&mut self, mut socket: TcpStream) -> std::net::TcpStream {
+    fn release(&mut self, socket: Socket) -> Result<std::net::TcpStream, Socket> {
+        let Socket::Tcp(mut socket) = socket else { return Err(socket) };
         // It may not have been watched yet, which is the state that is wanted.
         let _ = self.poll.registry().deregister(&mut socket);
-        socket.into()
+        Ok(socket.into())
     }
 
-    fn adopt(&mut self, released: std::net::TcpStream) -> io::Result<TcpStream> {
-        released.set_nonblocking(true)?;
-        Ok(TcpStream::from_std(released))
+    fn adopt(&mut self, arriving: Arriving) -> io::Result<Socket> {
+        match arriving {
+            Arriving::Tcp(socket) => {
+                socket.set_nonblocking(true)?;
+                Ok(Socket::Tcp(TcpStream::from_std(socket)))
+            }
+            Arriving::Stream(stream) => Ok(Socket::Foreign(Box::new(Foreign::new(stream)))),
+        }
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
@@ -185,6 +234,7 @@ impl Io for Tcp {
                 ended: event.is_read_closed() || failed,
             });
         }
+        self.bell.answer(ready);
         Ok(())
     }
 }

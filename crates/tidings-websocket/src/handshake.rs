@@ -10,4 +10,4 @@ pub(crate) mod tokens;
 pub use client::{ClientRequest, Established, Mismatch, Response};
 pub use key::{AcceptKey, ClientKey};
 pub use refusal::Refusal;
-pub use server::{Accepted, Request, accept, choose_subprotocol, response};
+pub use server::{Accepted, Offered, Request, accept, accept_stream, choose_subprotocol, response};

@@ -63,6 +63,7 @@ impl Node {
         let addresses = listeners.iter().map(Listeners::address).collect();
         let limits = Arc::new(settings.limits.clone());
         let rules = Arc::new(settings.rules.clone());
+        let origins = Arc::new(settings.origins.clone());
         let hub = Arc::new(Hub::new());
         let people = People::new(&hub, &limits, &rules);
         let engine = MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits), now());
@@ -71,6 +72,8 @@ impl Node {
             node: settings.node.as_str().into(),
             limits: Arc::clone(&limits),
             engine: Arc::clone(&engine),
+            people: Arc::clone(&people),
+            origins: Arc::clone(&origins),
             echo: settings.echo,
             compression: settings.compression,
         };
@@ -86,7 +89,7 @@ impl Node {
             reception: Arc::new(reception::Desk(server.clone())),
             echo: settings.echo,
             compression: settings.compression,
-            origins: Arc::default(),
+            origins: Arc::clone(&origins),
         };
         let shards = tidings_shard::start(&context, listeners, settings.shards)
             .map_err(|error| Failure::fault(format!("the shards could not be started: {error}")))?;

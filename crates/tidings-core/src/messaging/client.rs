@@ -34,6 +34,9 @@ pub struct Introduction {
     pub rooms: Vec<(RoomName, Option<MessageId>)>,
     /// Its position in the one room that its session is in.
     pub last_message_id: Option<MessageId>,
+    /// Its positions in one word, see [`Cursor`](tidings_protocol::Cursor): of the rooms that it
+    /// names and of those that its session is in.
+    pub cursor: Option<Box<str>>,
     /// How it is spoken to.
     pub manner: Manner,
 }

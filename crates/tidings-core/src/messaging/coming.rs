@@ -1,7 +1,9 @@
 //! How a session begins, moves from connection to connection, and waits while it has none.
 
 use tidings_protocol::codes::{CloseCode, ErrorCode};
-use tidings_protocol::{FrameError, MessageId, RoomName, ServerFrame, SessionId};
+use tidings_protocol::{
+    Cursor, CursorError, FrameError, MessageId, RoomName, ServerFrame, SessionId, UserId,
+};
 
 use super::client::{Introduction, Manner, PollEnd, Standing};
 use super::subscribing::{Answer, JoinRequest};
@@ -133,26 +135,25 @@ impl<E: Default> Messaging<E> {
     ) {
         self.count(Counter::SessionBegun);
         self.wiring.people.sessions.begin(session, Place { shard: self.shard(), slot });
-        let Introduction { identity, mut rooms, last_message_id, manner, .. } = introduction;
+        let client = &mut self.clients[slot as usize];
+        client.session = session;
+        client.identity = introduction.identity.clone();
+        let Introduction { identity, mut rooms, last_message_id, cursor, manner, .. } = introduction;
         if rooms.is_empty() {
             rooms.push((self.lobby(), None));
         }
         if let ([(_, position)], Some(last)) = (rooms.as_mut_slice(), last_message_id) {
             position.get_or_insert(last);
         }
-        let mut requests: Vec<(RoomName, JoinRequest)> = rooms
-            .into_iter()
-            .map(|(room, position)| (room, JoinRequest::from_position(position, &manner)))
-            .collect();
-        if let Some(own) = identity.own_room()
-            && !requests.iter().any(|(room, _)| *room == own)
-        {
-            requests.push((own, JoinRequest::from_position(None, &manner)));
+        let own = identity.own_room().filter(|own| !rooms.iter().any(|(room, _)| room == own));
+        rooms.extend(own.map(|own| (own, None)));
+        let named = rooms.len();
+        if let Err(reason) = place(&mut rooms, named, cursor.as_deref()) {
+            return self.refuse_cursor(slot, reason, outlet);
         }
-        let client = &mut self.clients[slot as usize];
-        client.session = session;
-        client.identity = identity;
-        self.settle_in(slot, requests, manner, false, outlet);
+        let requests =
+            rooms.into_iter().map(|(room, position)| (room, JoinRequest::from_position(position, &manner)));
+        self.settle_in(slot, requests.collect(), manner, false, outlet);
     }
 
     /// Goes on with a session: in the rooms it was in and those that the client names.
@@ -163,9 +164,8 @@ impl<E: Default> Messaging<E> {
         away: Away,
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
-        self.count(Counter::SessionResumed);
-        let Introduction { mut rooms, last_message_id, manner, .. } = introduction;
-        let Away { identity, rooms: mut known, .. } = away;
+        let Introduction { mut rooms, last_message_id, cursor, manner, .. } = introduction;
+        let (mut known, named) = (away.rooms.clone(), rooms.len());
         if matches!(manner, Manner::Poll { .. }) && !rooms.is_empty() {
             // A poll that names its rooms asks for these alone.
             known.retain(|known| {
@@ -173,26 +173,42 @@ impl<E: Default> Messaging<E> {
             });
         }
         let only = known.iter().filter(|known| !known.room.is_of_a_user()).count() == 1;
-        let mut requests = Vec::with_capacity(known.len() + rooms.len());
-        for AwayRoom { room, cursor, delivered } in known {
-            let named = rooms.iter().position(|(named, _)| *named == room);
-            let position = named.and_then(|index| rooms.swap_remove(index).1);
+        for AwayRoom { room, .. } in &known {
             let last = last_message_id.filter(|_| only && !room.is_of_a_user());
-            let request = match position.or(last) {
-                Some(position) => JoinRequest::from_position(Some(position), &manner),
-                // Polls are answered one by one, so the server knows what the client has.
-                None => JoinRequest {
-                    doubtful: delivered && !matches!(manner, Manner::Poll { .. }),
-                    ..JoinRequest::from_position(cursor, &manner)
-                },
-            };
-            requests.push((room, request));
+            match rooms.iter_mut().find(|(named, _)| named == room) {
+                Some((_, position)) => *position = position.or(last),
+                None => rooms.push((room.clone(), last)),
+            }
         }
-        let new =
-            rooms.into_iter().map(|(room, position)| (room, JoinRequest::from_position(position, &manner)));
-        requests.extend(new);
-        self.clients[slot as usize].identity = identity;
+        if rooms.is_empty() && manner != Manner::Conversation {
+            rooms.push((self.lobby(), None));
+        }
+        if let Err(reason) = place(&mut rooms, named, cursor.as_deref()) {
+            let (session, from) = (self.clients[slot as usize].session, Place { shard: self.shard(), slot });
+            self.wiring.people.sessions.leave(self.now.wall, session, from, away);
+            return self.refuse_cursor(slot, reason, outlet);
+        }
+        // A client that looks for what it missed looks at the first room it is told of.
+        rooms.sort_by_key(|(room, _)| room.is_of_a_user());
+        self.count(Counter::SessionResumed);
+        self.clients[slot as usize].identity = away.identity;
+        let requests = rooms.into_iter().map(|(room, position)| {
+            let kept = known.iter().find(|known| known.room == room).filter(|_| position.is_none());
+            let request = JoinRequest::from_position(position.or(kept.and_then(|kept| kept.cursor)), &manner);
+            // Polls are answered one by one, so the server knows what the client has.
+            let doubtful = kept.is_some_and(|kept| kept.delivered) && !matches!(manner, Manner::Poll { .. });
+            (room, JoinRequest { doubtful, ..request })
+        });
+        let requests = requests.collect();
         self.settle_in(slot, requests, manner, true, outlet);
+    }
+
+    fn refuse_cursor(&mut self, slot: Slot, reason: CursorError, outlet: &mut impl Outlet<Encoded = E>) {
+        let mut message = reason.to_string();
+        message[..1].make_ascii_uppercase();
+        let error = FrameError::new(ErrorCode::BadCursor, message + ".");
+        self.refuse_frame(slot, &error, &Ticket::default(), outlet);
+        outlet.close(slot, CloseCode::PolicyViolation, "the cursor is of other rooms or none at all");
     }
 
     fn settle_in(
@@ -343,7 +359,7 @@ impl<E: Default> Messaging<E> {
             };
             positions.push((&room.name, overridden.or(known)?));
         }
-        (!positions.is_empty()).then(|| tidings_protocol::Cursor::encode(&positions))
+        (!positions.is_empty()).then(|| Cursor::encode(&positions))
     }
 
     /// A connection is gone; its session, if it has one, waits for the next.
@@ -385,11 +401,7 @@ impl<E: Default> Messaging<E> {
     }
 
     /// Closes the connections of a user, and ends those of the user's sessions that are away.
-    pub(super) fn disconnect(
-        &mut self,
-        user: &tidings_protocol::UserId,
-        outlet: &mut impl Outlet<Encoded = E>,
-    ) {
+    pub(super) fn disconnect(&mut self, user: &UserId, outlet: &mut impl Outlet<Encoded = E>) {
         let theirs: Vec<Slot> = (0..)
             .zip(&self.clients)
             .filter(|(_, client)| {
@@ -424,6 +436,25 @@ impl<E: Default> Messaging<E> {
             }
         }
     }
+}
+
+/// Fills in the positions that a cursor tells of rooms, of which the client named the first ones.
+fn place(
+    rooms: &mut [(RoomName, Option<MessageId>)],
+    named: usize,
+    cursor: Option<&str>,
+) -> Result<(), CursorError> {
+    let Some(cursor) = cursor else { return Ok(()) };
+    let names: Vec<RoomName> = rooms.iter().map(|(room, _)| room.clone()).collect();
+    let positions = Cursor::decode(cursor, &names).or_else(|error| match error {
+        // An id from before the session was in several rooms.
+        CursorError::OneOfSeveral if named > 0 => Cursor::decode(cursor, &names[..named]),
+        error => Err(error),
+    })?;
+    for ((_, position), told) in rooms.iter_mut().zip(positions) {
+        *position = told.or(*position);
+    }
+    Ok(())
 }
 
 impl JoinRequest {

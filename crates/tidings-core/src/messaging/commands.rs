@@ -133,6 +133,7 @@ impl<E: Default> Messaging<E> {
                 let payload = match payload {
                     Said::Text(text) => Payload::Text(text.into()),
                     Said::Data(json) => Payload::Data(json.to_owned()),
+                    Said::Binary(bytes) => Payload::Binary(bytes.into()),
                 };
                 let ticket = ticket(reference);
                 match self.target(slot, room.as_deref()) {
@@ -188,6 +189,7 @@ impl<E: Default> Messaging<E> {
             identity: Identity { user: hello.user_id },
             rooms,
             last_message_id: hello.last_message_id,
+            cursor: None,
             manner: Manner::Conversation,
         };
         self.introduce(slot, introduction, outlet);

@@ -247,6 +247,8 @@ impl<E: Default> Messaging<E> {
                 self.answer(client, ticket, &frame, outlet);
                 self.mark(client, outlet);
             }
+            // Nobody asked for the user's own room; where nothing was missed, nothing need be said.
+            Answer::Restore if room.is_of_a_user() && messages.is_empty() && recovered != Some(false) => {}
             Answer::Restore => {
                 self.wiring.counters.add(Counter::MessageDelivered, messages.len() as u64);
                 let recovered = recovered.unwrap_or(true);

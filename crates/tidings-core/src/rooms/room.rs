@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tidings_protocol::{Message, MessageId, RoomName};
 
 use super::batch::Batch;
@@ -42,7 +43,8 @@ pub(crate) struct Member {
 #[derive(Debug)]
 pub(crate) struct Room<E> {
     pub(crate) name: RoomName,
-    pub(crate) members: Vec<Member>,
+    /// Inline while there is one: every user has a room of its own.
+    pub(crate) members: SmallVec<[Member; 1]>,
     /// The newest message this shard knows of. Meaningless until `watched`.
     pub(crate) head: MessageId,
     pub(crate) watched: bool,
@@ -66,7 +68,7 @@ pub(crate) type Moved = [Option<(Slot, usize)>; 2];
 
 impl<E: Default> Room<E> {
     pub(crate) fn new(name: RoomName, policy: SlowConsumerPolicy) -> Self {
-        Self { name, members: Vec::new(), head: MessageId::ZERO, watched: false, policy, fan_out: None }
+        Self { name, members: SmallVec::new(), head: MessageId::ZERO, watched: false, policy, fan_out: None }
     }
 
     /// Queues an announced message, as one of at most `batches_max` batches. Says whether the room

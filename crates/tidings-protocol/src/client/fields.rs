@@ -10,7 +10,7 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::client::FrameError;
-use crate::codes::ErrorCode;
+use crate::client::checks::{self, bad_frame};
 use crate::ids::MessageId;
 use crate::limits::Limits;
 
@@ -131,20 +131,13 @@ impl<'a> Field<'a> {
 
     /// A string fit for `ref` and `key`.
     pub(crate) fn short_string(&self, limits: &Limits) -> Result<Option<Cow<'a, str>>, FrameError> {
-        let Some(string) = self.string()? else { return Ok(None) };
-        match check_reference(&string, limits) {
-            Ok(()) => Ok(Some(string)),
-            Err(reason) => Err(FrameError::new(ErrorCode::BadRef, format!("{} {reason}", self.name))),
-        }
+        self.string()?.map(|string| checks::short_string(self.name, string, limits)).transpose()
     }
 
     /// A message id.
     pub(crate) fn position(&self) -> Result<Option<MessageId>, FrameError> {
         let Some(raw) = self.present() else { return Ok(None) };
-        match parse_position(raw) {
-            Some(id) => Ok(Some(id)),
-            None => Err(self.must_be("a message id: a whole number from 0 to below 2^53")),
-        }
+        checks::position(self.name, serde_json::from_str(raw).ok()).map(Some)
     }
 
     /// A count.
@@ -158,22 +151,8 @@ impl<'a> Field<'a> {
 
     /// That this field is not what it has to be.
     pub(crate) fn must_be(&self, what: &str) -> FrameError {
-        bad_frame(format!("field {} must be {what}: correct it", self.name))
+        checks::must_be(self.name, what)
     }
-}
-
-/// A frame that is not what its type asks for.
-pub(crate) fn bad_frame(message: String) -> FrameError {
-    FrameError::new(ErrorCode::BadFrame, message)
-}
-
-/// The rule for `ref`, `key` and `Idempotency-Key`: as for names, by their own limit.
-pub fn check_reference(text: &str, limits: &Limits) -> Result<(), crate::NameError> {
-    crate::ids::check(text, limits.reference_bytes_max)
-}
-
-fn parse_position(raw: &str) -> Option<MessageId> {
-    serde_json::from_str::<u64>(raw).ok().filter(|&id| id < MessageId::LIMIT).map(MessageId)
 }
 
 struct Reader;

@@ -3,15 +3,12 @@
 //! Owned by the decoder. Refuses wrong types, bad names, and lists longer than a connection may use.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
-use crate::client::fields::{Fields, bad_frame};
-use crate::client::{ClientFrame, FrameError, Hello, Said, Unserved, is_too_deep, lists};
-use crate::codes::ErrorCode;
-use crate::ids::{MessageId, NameError, RoomName, SessionId, UserId};
+use crate::client::checks::{self, Result, bad_frame};
+use crate::client::fields::{Field, Fields};
+use crate::client::{ClientFrame, Hello, Said, Unserved, lists};
+use crate::ids::{MessageId, RoomName, SessionId, UserId};
 use crate::limits::Limits;
-
-type Result<T> = std::result::Result<T, FrameError>;
 
 pub(crate) fn build<'a>(kind: &str, fields: &Fields<'a>, limits: &Limits) -> Result<ClientFrame<'a>> {
     match kind {
@@ -28,10 +25,7 @@ pub(crate) fn build<'a>(kind: &str, fields: &Fields<'a>, limits: &Limits) -> Res
         "typing_stop" => Ok(ClientFrame::TypingStop { room: room(fields, limits)? }),
         "presence" => presence(fields, limits),
         "refresh" => unserved(Unserved::Refresh, fields, limits),
-        _ => Err(FrameError::new(
-            ErrorCode::UnknownType,
-            "the frame's type is not known: see docs/protocol.md, or send your own JSON in data of a message",
-        )),
+        _ => Err(checks::unknown_type()),
     }
 }
 
@@ -47,18 +41,15 @@ fn message<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<ClientFrame<'a>> 
 fn payload<'a>(fields: &Fields<'a>) -> Result<Said<'a>> {
     match (fields.text.string()?, fields.data.raw()) {
         (Some(text), None) => Ok(Said::Text(text)),
-        (None, Some(data)) if is_too_deep(data.get()) => {
-            Err(bad_frame("field data is nested more than 128 levels deep: flatten it".into()))
-        }
-        (None, Some(data)) => Ok(Said::Data(data)),
-        (None, None) => Err(bad_frame("a message has text or data: give one".into())),
+        (None, Some(data)) => checks::data(data),
+        (None, None) => Err(checks::no_payload()),
         (Some(_), Some(_)) => Err(bad_frame("a message has text or data: give only one".into())),
     }
 }
 
 fn join<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<ClientFrame<'a>> {
     Ok(ClientFrame::Join {
-        room: room_name(&fields.room.required_string()?, limits)?,
+        room: checks::room_name(&fields.room.required_string()?, limits)?,
         last_message_id: fields.last_message_id.position()?,
         reference: reference(fields, limits)?,
     })
@@ -76,7 +67,7 @@ fn history<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<ClientFrame<'a>> 
 fn presence<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<ClientFrame<'a>> {
     Ok(ClientFrame::Presence {
         room: room(fields, limits)?,
-        after: fields.after.string()?.map(|user| user_id(&user, limits)).transpose()?,
+        after: user(&fields.after, limits)?,
         reference: reference(fields, limits)?,
     })
 }
@@ -84,7 +75,7 @@ fn presence<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<ClientFrame<'a>>
 fn hello<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<Hello<'a>> {
     Ok(Hello {
         token: fields.token.string()?,
-        user_id: fields.user_id.string()?.map(|user| user_id(&user, limits)).transpose()?,
+        user_id: user(&fields.user_id, limits)?,
         rooms: rooms(fields, limits)?,
         session_id: fields.session_id.string()?.and_then(|id| SessionId::parse(&id)),
         last_message_id: fields.last_message_id.position()?,
@@ -96,32 +87,16 @@ fn rooms(fields: &Fields<'_>, limits: &Limits) -> Result<Vec<RoomName>> {
     let Some(raw) = fields.rooms.present() else { return Ok(Vec::new()) };
     let names = lists::strings(raw, limits.rooms_per_connection_max)
         .map_err(|_| fields.rooms.must_be("a list of room names"))?
-        .ok_or_else(|| too_many_rooms(limits))?;
-    names.iter().map(|name| room_name(name, limits)).collect()
+        .ok_or_else(|| checks::too_many_rooms(limits))?;
+    names.iter().map(|name| checks::room_name(name, limits)).collect()
 }
 
 fn positions(fields: &Fields<'_>, limits: &Limits) -> Result<Vec<(RoomName, MessageId)>> {
     let Some(raw) = fields.positions.present() else { return Ok(Vec::new()) };
-    let wrong = || fields.positions.must_be("an object of message ids by room, each room once");
     let entries = lists::numbers(raw, limits.rooms_per_connection_max)
-        .map_err(|_| wrong())?
-        .ok_or_else(|| too_many_rooms(limits))?;
-    let mut seen = HashSet::new();
-    entries
-        .into_iter()
-        .map(|(name, id)| {
-            let room = room_name(&name, limits)?;
-            if id >= MessageId::LIMIT || !seen.insert(room.clone()) {
-                return Err(wrong());
-            }
-            Ok((room, MessageId(id)))
-        })
-        .collect()
-}
-
-fn too_many_rooms(limits: &Limits) -> FrameError {
-    let message = format!("a connection is in at most {} rooms: name fewer", limits.rooms_per_connection_max);
-    FrameError::new(ErrorCode::TooManyRooms, message)
+        .map_err(|_| checks::bad_positions())?
+        .ok_or_else(|| checks::too_many_rooms(limits))?;
+    checks::positions(entries.into_iter().map(|(name, id)| (name.into(), id)), limits)
 }
 
 fn unserved<'a>(kind: Unserved, fields: &Fields<'a>, limits: &Limits) -> Result<ClientFrame<'a>> {
@@ -133,22 +108,9 @@ fn reference<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<Option<Cow<'a, 
 }
 
 fn room<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<Option<Cow<'a, str>>> {
-    let room = fields.room.string()?;
-    if let Some(room) = &room {
-        RoomName::check(room, limits).map_err(bad_room)?;
-    }
-    Ok(room)
+    fields.room.string()?.map(|room| checks::room(room, limits)).transpose()
 }
 
-fn room_name(name: &str, limits: &Limits) -> Result<RoomName> {
-    RoomName::new(name, limits).map_err(bad_room)
-}
-
-fn bad_room(reason: NameError) -> FrameError {
-    FrameError::new(ErrorCode::BadRoom, format!("the room's name {reason}"))
-}
-
-fn user_id(name: &str, limits: &Limits) -> Result<UserId> {
-    UserId::new(name, limits)
-        .map_err(|reason| FrameError::new(ErrorCode::BadUser, format!("the user's name {reason}")))
+fn user(field: &Field<'_>, limits: &Limits) -> Result<Option<UserId>> {
+    field.string()?.map(|user| checks::user_id(&user, limits)).transpose()
 }

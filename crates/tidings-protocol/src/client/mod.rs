@@ -4,6 +4,7 @@
 //! Owned by whoever holds the frame's bytes. Refuses what the wire contract refuses and tells why;
 //! refuses to know whether the client may do what it asks.
 
+pub(crate) mod checks;
 mod fields;
 mod frame;
 mod lists;
@@ -18,7 +19,7 @@ use crate::codes::ErrorCode;
 use crate::ids::{MessageId, RoomName, SessionId, UserId};
 use crate::limits::Limits;
 
-pub use fields::check_reference;
+pub use checks::check_reference;
 
 use fields::Fields;
 
@@ -135,6 +136,8 @@ pub enum Said<'a> {
     Text(Cow<'a, str>),
     /// Any JSON, nested no deeper than [`DATA_DEPTH_MAX`].
     Data(&'a RawValue),
+    /// Anything else; in protobuf only.
+    Binary(&'a [u8]),
 }
 
 /// Types of the contract that later work will serve.
@@ -173,13 +176,18 @@ pub fn decode_first<'a>(text: &'a str, limits: &Limits) -> Decoded<'a> {
     decode_as(text, limits, Some("hello"))
 }
 
+impl<'a> From<Result<ClientFrame<'a>, FrameError>> for Decoded<'a> {
+    fn from(result: Result<ClientFrame<'a>, FrameError>) -> Self {
+        result.map_or_else(Self::Refused, Self::Frame)
+    }
+}
+
 fn decode_as<'a>(text: &'a str, limits: &Limits, default: Option<&'static str>) -> Decoded<'a> {
     let Some(fields) = Fields::read(text) else { return Decoded::Chat(text) };
     let Some(kind) = fields.kind_or(default) else { return Decoded::Chat(text) };
-    match kind.and_then(|kind| frame::build(&kind, &fields, limits)) {
-        Ok(frame) => Decoded::Frame(frame),
-        Err(error) => Decoded::Refused(FrameError { reference: fields.usable_reference(limits), ..error }),
-    }
+    kind.and_then(|kind| frame::build(&kind, &fields, limits))
+        .map_err(|error| FrameError { reference: fields.usable_reference(limits), ..error })
+        .into()
 }
 
 /// Whether JSON text is nested deeper than [`DATA_DEPTH_MAX`]. Passing such text on would break

@@ -63,6 +63,7 @@ impl Node {
             ("tidings_rooms", "Rooms known to the engine", held.rooms),
             ("tidings_history_messages", "Messages kept in the rooms' logs", held.messages),
             ("tidings_history_bytes", "Payload bytes kept in the rooms' logs", held.bytes),
+            ("tidings_sessions_away", "Sessions that wait for their client", setup.people.sessions.away()),
             ("tidings_ready", "Whether the node takes traffic", usize::from(self.0.is_ready())),
         ] {
             gauge(encoder, name, help, u64::try_from(value).unwrap_or(u64::MAX))?;

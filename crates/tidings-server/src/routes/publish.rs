@@ -15,12 +15,12 @@ use tidings_core::engine::Published;
 use tidings_protocol::client::is_too_deep;
 use tidings_protocol::codes::ErrorCode;
 use tidings_protocol::rest::{BroadcastAnswer, PublishAnswer};
-use tidings_protocol::{Limits, Payload};
+use tidings_protocol::{Limits, Payload, RoomName};
 
 use crate::answer::{Problem, json};
 use crate::ask::ask;
 use crate::body;
-use crate::parameters::{Asked, Room, idempotency_key, reference, room, user};
+use crate::parameters::{Asked, Room, User, idempotency_key, reference, room, user};
 use crate::state::State;
 
 /// Where `/broadcast` goes when it names no room.
@@ -104,9 +104,31 @@ pub(super) async fn to_room(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    said(&state, room, query, &headers, body).await
+}
+
+/// `POST /users/{user}/messages`: stored in the user's own room, which each of the user's sessions
+/// is in.
+pub(super) async fn to_user(
+    Extract(state): Extract<Arc<State>>,
+    User(user): User,
+    Asked(query): Asked<PublishQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    said(&state, RoomName::of_user(&user), query, &headers, body).await
+}
+
+async fn said(
+    state: &State,
+    room: RoomName,
+    query: PublishQuery,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let limits = state.limits();
-    let (payload, user_id, key) = if is_json(&headers) {
-        let bytes = body::read(&headers, body, body::json_bytes_max(limits), limits).await?;
+    let (payload, user_id, key) = if is_json(headers) {
+        let bytes = body::read(headers, body, body::json_bytes_max(limits), limits).await?;
         let said: PublishBody = parse(&bytes)?;
         let payload = match (said.text, said.data) {
             (Some(text), None) => Payload::Text(text.into()),
@@ -115,7 +137,7 @@ pub(super) async fn to_room(
         };
         (payload, said.user_id.or(query.user_id), said.key.or(query.key))
     } else {
-        let bytes = body::read(&headers, body, limits.message_bytes_max, limits).await?;
+        let bytes = body::read(headers, body, limits.message_bytes_max, limits).await?;
         (Payload::Binary(Box::from(&*bytes)), query.user_id, query.key)
     };
     let publication = Publication {
@@ -123,9 +145,9 @@ pub(super) async fn to_room(
         user: user_id.map(|name| user(&name, limits)).transpose()?,
         key: key.map(|key| reference("the key", &key, limits)).transpose()?,
         payload,
-        idempotency_key: idempotency_key(&headers, limits)?,
+        idempotency_key: idempotency_key(headers, limits)?,
     };
-    let published = publish(&state, publication).await?;
+    let published = publish(state, publication).await?;
     Ok(json(&PublishAnswer { id: published.id.0 }))
 }
 

@@ -12,6 +12,7 @@ use tidings_protocol::codes::ErrorCode;
 use tidings_protocol::rest::{RoomEntry, RoomsAnswer, encode_history};
 use tidings_protocol::{MessageId, RoomName};
 
+use super::page_size;
 use crate::answer::{Problem, json, raw_json};
 use crate::ask::ask;
 use crate::parameters::{Asked, Room, room};
@@ -78,14 +79,5 @@ fn entry(summary: RoomSummary) -> RoomEntry {
         last_message_id: summary.head.0,
         messages: summary.messages,
         bytes: summary.bytes,
-    }
-}
-
-/// More than the limit is not refused: the answer says that it goes on.
-fn page_size(asked: Option<usize>, most: usize) -> Result<usize, Problem> {
-    match asked {
-        Some(0) => Err(Problem::new(ErrorCode::BadQuery, "limit is 0: ask for at least one")),
-        Some(asked) => Ok(asked.min(most)),
-        None => Ok(most),
     }
 }

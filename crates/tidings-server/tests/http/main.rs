@@ -2,9 +2,14 @@
 
 mod bodies;
 mod connections;
+mod http2;
 mod node;
 mod operations;
+mod origins;
+mod passages;
+mod people;
 mod publishing;
 mod rooms;
+mod streams;
 mod upgrades;
 mod wire;

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tidings_core::memory::MemoryEngine;
 use tidings_core::telemetry::Counters;
-use tidings_core::{Engine, Hub, RoomOptions, RoomRules, Timestamp};
-use tidings_protocol::Limits;
-use tidings_server::{Server, Setup, Shards, Upgraded, Visitor};
+use tidings_core::{Engine, Hub, People, RoomOptions, RoomRules, Timestamp};
+use tidings_protocol::{Limits, Origins};
+use tidings_server::{Passage, Server, Setup, Shards, Upgraded, Visitor};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -18,9 +19,12 @@ pub(crate) struct Seat(#[expect(dead_code, reason = "held, not read")] Arc<()>);
 pub(crate) struct Node {
     pub(crate) server: Server,
     pub(crate) address: SocketAddr,
+    pub(crate) people: Arc<People>,
     pub(crate) counters: Arc<Counters>,
     /// What became a WebSocket.
     pub(crate) upgraded: Receiver<Upgraded>,
+    /// Requests that shards are to answer.
+    pub(crate) passages: Receiver<Passage>,
     /// Visitors that were given back.
     pub(crate) refused: Receiver<Visitor>,
     /// One more owner than there are connections.
@@ -44,22 +48,46 @@ impl Node {
     pub(crate) fn with_engine(limits: Arc<Limits>, engine: Arc<dyn Engine>) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let setup = Setup { node: "north".into(), limits, engine, echo: false, compression: true };
+        let rules = Arc::new(RoomRules::new(Vec::new(), RoomOptions::from_limits(&limits)));
+        let people = People::new(&Arc::new(Hub::new()), &limits, &rules);
+        let seats_max = limits.connections_max;
+        let setup = Setup {
+            node: "north".into(),
+            limits,
+            engine,
+            people: Arc::clone(&people),
+            origins: Arc::new(Origins::new(["https://app.example"]).unwrap()),
+            echo: false,
+            compression: true,
+        };
         let server = Server::new(setup, runtime.handle().clone());
         let (upgrades, upgraded) = channel();
         let upgrades = Mutex::new(upgrades);
+        let (pass, passages) = channel();
+        let pass = Mutex::new(pass);
         let (counters, seats) = (Arc::new(Counters::new()), Arc::new(()));
-        let counted = Arc::downgrade(&seats);
+        let (counted, free) = (Arc::downgrade(&seats), Arc::downgrade(&seats));
         server.connect(Shards {
             counters: vec![Arc::clone(&counters)],
             connections: Box::new(move || counted.strong_count().saturating_sub(1)),
+            seat: Box::new(move || {
+                let seats = free.upgrade().filter(|seats| Arc::strong_count(seats) < 2 + seats_max)?;
+                Some(Box::new(Seat(seats)))
+            }),
+            pass: Box::new(move |passage| drop(pass.lock().unwrap().send(passage))),
             attach: Box::new(move |upgrade| drop(upgrades.lock().unwrap().send(upgrade))),
         });
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (refuse, refused) = channel();
         runtime.spawn(accept(listener, server.clone(), Arc::downgrade(&seats), refuse));
-        Self { server, address, counters, upgraded, refused, seats, runtime }
+        Self { server, address, people, counters, upgraded, passages, refused, seats, runtime }
+    }
+
+    /// The next request that a shard is to answer.
+    pub(crate) fn passage(&self) -> Passage {
+        let next = self.passages.recv_timeout(Duration::from_secs(10));
+        next.expect("it is passed on")
     }
 
     /// Address of a path, for the HTTP client.

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidings_server::Carrier;
+
 use crate::node::{Node, Seat};
 use crate::wire::{Wire, get};
 
@@ -27,15 +29,16 @@ fn a_websocket_on_a_kept_alive_connection_goes_back_to_the_shards() {
     assert_eq!(answer.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
     assert_eq!(answer.header("sec-websocket-extensions"), None);
 
-    let mut upgraded = node.upgraded.recv_timeout(Duration::from_secs(10)).expect("it is handed on");
+    let upgraded = node.upgraded.recv_timeout(Duration::from_secs(10)).expect("it is handed on");
     assert_eq!(upgraded.target, "/ws/news/ana?x=1");
     assert!(upgraded.deflate.is_none() && upgraded.seat.is::<Seat>());
     assert_eq!(Arc::strong_count(&node.seats), 2, "its seat goes with it");
-    upgraded.socket.set_nonblocking(false).unwrap();
+    let Carrier::Socket(mut socket) = upgraded.carrier else { panic!("a connection goes as a whole") };
+    socket.set_nonblocking(false).unwrap();
     let mut rest = vec![0; 6 - upgraded.unread.len()];
-    upgraded.socket.read_exact(&mut rest).unwrap();
+    socket.read_exact(&mut rest).unwrap();
     assert_eq!([upgraded.unread, rest].concat(), b"frames");
-    upgraded.socket.write_all(b"HTTP/1.1 299 From a shard\r\n\r\n").unwrap();
+    socket.write_all(b"HTTP/1.1 299 From a shard\r\n\r\n").unwrap();
     assert_eq!(wire.answer().status, 299, "the socket is the same one");
 }
 

@@ -117,6 +117,10 @@ pub(crate) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
 }
 
+pub(crate) fn delete(path: &str) -> String {
+    format!("DELETE {path} HTTP/1.1\r\nHost: x\r\n\r\n")
+}
+
 pub(crate) const JSON: &str = "Content-Type: application/json\r\n";
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {

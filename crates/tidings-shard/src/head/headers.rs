@@ -1,9 +1,9 @@
 //! The headers of a request, and the terms on which they ask to be answered.
 
 use httparse::Header;
+use tidings_protocol::Origins;
 
 use crate::http::Terms;
-use crate::origins::Origins;
 
 /// The headers as they came.
 #[derive(Debug, Clone, Copy)]

@@ -47,8 +47,8 @@ fn last_message_id(query: Query<'_>) -> Result<Option<MessageId>, Refused> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::origins::Origins;
     use tidings_protocol::Limits;
+    use tidings_protocol::Origins;
 
     fn entrance(path: &str, query: &str) -> Result<(String, Option<String>, Option<u64>), ErrorCode> {
         let (limits, origins) = (Limits::default(), Origins::default());

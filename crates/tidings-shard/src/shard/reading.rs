@@ -11,10 +11,11 @@ use tidings_websocket::frame::Opcode;
 use tidings_websocket::{Decoder, Event};
 
 use super::Shard;
+use crate::capacity::Seat;
 use crate::connection::Phase;
 use crate::context::Visitor;
 use crate::encoding::Encoding;
-use crate::gate::Arrival;
+use crate::gate::{Arrival, Handshake, Purpose};
 use crate::head::{self, Refused, Rules, Target};
 use crate::io::{Io, Ready};
 
@@ -132,25 +133,30 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    /// A connection came home as a WebSocket.
-    pub(super) fn arrived(&mut self, arrival: Arrival<I::Released>) {
-        let Arrival { socket, target, deflate_window_bits, mut unread, seat } = arrival;
+    /// The control plane brings a connection.
+    pub(super) fn arrived(&mut self, arrival: Arrival<I::Arriving>) {
+        let Arrival { socket, seat, purpose } = arrival;
         let Ok(socket) = self.io.adopt(socket) else { return };
         let Some(slot) = self.admit(socket, seat) else { return };
         let Some(key) = self.connections.table.key(slot) else { return };
-        self.guarded(key, |shard, slot| {
-            match head::target(&target, shard.rules()) {
-                Ok(target) => shard.open(slot, target, deflate_window_bits, &[]),
-                // Too late for a status: the 101 is sent.
-                Err(refused) => {
-                    shard.counters.add(Counter::HandshakeRefused, 1);
-                    let code = CloseCode::PolicyViolation.number();
-                    shard.connections.close(slot, code, &refused.message);
-                }
-            }
-            shard.frames(slot, &mut unread);
-        });
+        if let Purpose::WebSocket(handshake) = purpose {
+            self.guarded(key, |shard, slot| shard.come_home(slot, handshake));
+        }
         self.to_read.push(key);
+    }
+
+    fn come_home(&mut self, slot: Slot, handshake: Handshake) {
+        let Handshake { target, deflate_window_bits, mut unread } = handshake;
+        match head::target(&target, self.rules()) {
+            Ok(target) => self.open(slot, target, deflate_window_bits, &[]),
+            // Too late for a status: the handshake is answered.
+            Err(refused) => {
+                self.counters.add(Counter::HandshakeRefused, 1);
+                let code = CloseCode::PolicyViolation.number();
+                self.connections.close(slot, code, &refused.message);
+            }
+        }
+        self.frames(slot, &mut unread);
     }
 
     pub(super) fn rules(&self) -> Rules<'_> {
@@ -174,17 +180,29 @@ impl<I: Io> Shard<I> {
             return self.refuse(slot, &Refused::new(ErrorCode::AtCapacity), Counter::ConnectionRefused);
         }
         let Some(connection) = self.connections.remove(slot) else { return };
-        let socket = self.io.release(connection.socket);
+        let socket = match self.io.release(connection.socket) {
+            Ok(socket) => socket,
+            // The control plane brought it here: it would come back for ever.
+            Err(socket) => {
+                let refused = Refused::new(ErrorCode::NotFound);
+                return self.turn_away(socket, connection.seat, &refused, Counter::HeadRefused);
+            }
+        };
         let visitor = Visitor { socket, prefix: prefix.to_vec(), seat: connection.seat };
         match self.context.reception.receive(visitor) {
             Ok(()) => self.counters.add(Counter::RequestHandedOver, 1),
             Err(Visitor { socket, seat, .. }) => {
-                let Ok(socket) = self.io.adopt(socket) else { return };
-                if let Some(slot) = self.admit(socket, seat) {
-                    let refused = Refused::new(ErrorCode::AtCapacity);
-                    self.refuse(slot, &refused, Counter::ConnectionRefused);
-                }
+                let Ok(socket) = self.io.adopt(socket.into()) else { return };
+                let refused = Refused::new(ErrorCode::AtCapacity);
+                self.turn_away(socket, seat, &refused, Counter::ConnectionRefused);
             }
+        }
+    }
+
+    /// Refuses a connection that was already let go.
+    fn turn_away(&mut self, socket: I::Socket, seat: Seat, refused: &Refused, counter: Counter) {
+        if let Some(slot) = self.admit(socket, seat) {
+            self.refuse(slot, refused, counter);
         }
     }
 

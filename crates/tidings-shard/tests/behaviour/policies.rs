@@ -77,6 +77,28 @@ fn a_ticker_with_more_keys_than_an_outbox_holds_still_gives_the_newest_of_each()
 }
 
 #[test]
+fn a_ticker_whose_log_forgot_the_newest_of_a_key_says_so() {
+    for mut world in worlds(SlowConsumerPolicy::Latest) {
+        let ana = world.enter("/ws/special/ana");
+        let slow = enter_narrow(&mut world, "/ws/special/slow");
+        world.stall(slow);
+        let filling = "x".repeat(100);
+        for number in 0..2_000 {
+            let key = if number == 100 { "usd" } else { "eur" };
+            world.say(ana, &format!(r#"{{"type":"message","key":"{key}","text":"{filling}{number}"}}"#));
+        }
+        let all = world.messages(ana);
+        let usd = all.iter().find(|message| message.key.as_deref() == Some("usd")).unwrap().id;
+        world.unstall(slow);
+        let frames = world.frames(slow);
+        let names_it =
+            |frame: &Received| matches!(frame, Received::Gap(gap) if gap.after < usd && usd < gap.before);
+        assert_eq!(frames.iter().filter(|frame| names_it(frame)).count(), 1);
+        assert!(matches!(frames.last(), Some(Received::Message(last)) if last.id == all[1_999].id));
+    }
+}
+
+#[test]
 fn a_room_that_drops_says_what_it_dropped() {
     for mut world in worlds(SlowConsumerPolicy::Drop) {
         let ana = world.enter("/ws/special/ana");

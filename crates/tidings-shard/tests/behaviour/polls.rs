@@ -51,7 +51,7 @@ fn the_textbooks_loop_hears_everything_once() {
 
 #[test]
 fn a_cursor_goes_on_where_it_stands_on_any_shard() {
-    for path in ["/poll/ana?room=a", "/poll/ana?room=a&room=b&user=ana"] {
+    for path in ["/poll/ana?room=a", "/poll/ana?room=a&room=b&user_id=ana"] {
         for mut world in Setup::each(|_| {}) {
             let ben = world.enter("/ws/a/ben");
             let polling = poll(&mut world, path);
@@ -368,10 +368,7 @@ fn a_poll_that_asks_wrongly_is_refused() {
             ("/poll/%00", 400, "bad_query"),
             ("/poll/a/b", 404, "not_found"),
             ("/poll/a?room=", 400, "bad_room"),
-            ("/poll/a?user=", 400, "bad_user"),
-            ("/poll/a?cursor=", 400, "bad_cursor"),
-            ("/poll/a?cursor=x", 400, "bad_cursor"),
-            ("/poll/a?room=a&room=b&cursor=1", 400, "bad_cursor"),
+            ("/poll/a?user_id=", 400, "bad_user"),
             ("/poll/a?batch=", 400, "bad_query"),
             ("/poll/a?batch=0", 400, "bad_query"),
             ("/poll/a?timeout_s=", 400, "bad_query"),
@@ -382,6 +379,11 @@ fn a_poll_that_asks_wrongly_is_refused() {
             assert_eq!((answer.status, answer.code().as_str()), (status, code), "{path}");
         }
         assert_eq!(world.counted(Counter::PollOpened), 0);
+        for path in ["/poll/a?cursor=", "/poll/a?cursor=x", "/poll/a?room=a&room=b&cursor=1"] {
+            let client = poll(&mut world, path);
+            let answer = world.answer(client);
+            assert_eq!((answer.status, answer.code().as_str()), (400, "bad_cursor"), "{path}");
+        }
     }
 }
 
@@ -464,10 +466,10 @@ fn a_poll_hears_of_a_restart() {
 #[test]
 fn a_poll_hears_who_comes_and_who_types() {
     for mut world in Setup::each(|_| {}) {
-        let ana = poll(&mut world, "/poll/ana?room=a&user=ana");
+        let ana = poll(&mut world, "/poll/ana?room=a&user_id=ana");
         let ben = world.enter("/ws/a/ben");
         assert_eq!(answered(&mut world, ana)["data"]["type"], "user_joined");
-        world.get(ana, "/poll/ana?room=a&user=ana");
+        world.get(ana, "/poll/ana?room=a&user_id=ana");
         world.say(ben, r#"{"type":"typing_start"}"#);
         assert_eq!(answered(&mut world, ana)["data"]["type"], "user_typing");
     }
@@ -476,8 +478,8 @@ fn a_poll_hears_who_comes_and_who_types() {
 #[test]
 fn nobody_polls_in_the_name_of_somebody_else() {
     for mut world in Setup::each(|_| {}) {
-        let ana = poll(&mut world, "/poll/phone?user=ana");
-        let eve = poll(&mut world, "/poll/phone?user=eve");
+        let ana = poll(&mut world, "/poll/phone?user_id=ana");
+        let eve = poll(&mut world, "/poll/phone?user_id=eve");
         let answer = world.answer(eve);
         assert_eq!((answer.status, answer.code().as_str()), (403, "forbidden"));
         world.publish("@ana", "for ana");

@@ -25,7 +25,7 @@ fn send(world: &mut World, session: &str, body: &str) -> Answer {
 fn a_stream_answers_by_post_and_is_told_the_messages_id() {
     for mut world in Setup::each(|_| {}) {
         let ben = world.enter("/ws/chat/ben");
-        let (ana, session) = listen(&mut world, "/events?room=chat&user=ana");
+        let (ana, session) = listen(&mut world, "/events?room=chat&user_id=ana");
         world.take(ben);
         let answer = send(&mut world, &session, r#"{"type":"message","text":"hi","ref":"r1"}"#);
         assert_eq!(answer.status, 200);
@@ -60,7 +60,7 @@ fn a_room_that_is_joined_by_post_is_heard_on_the_stream() {
 fn what_needs_no_answer_gets_none() {
     for mut world in Setup::each(|_| {}) {
         let ben = world.enter("/ws/a/ben");
-        let (_, session) = listen(&mut world, "/events?room=a&user=ana");
+        let (_, session) = listen(&mut world, "/events?room=a&user_id=ana");
         world.take(ben);
         let answer = send(&mut world, &session, r#"{"type":"typing_start"}"#);
         assert_eq!((answer.status, answer.body.as_str(), answer.header("Content-Length")), (204, "", None));

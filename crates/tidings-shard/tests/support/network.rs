@@ -265,6 +265,7 @@ impl Line {
 impl Io for Simulated {
     type Socket = Socket;
     type Released = Socket;
+    type Arriving = Socket;
 
     fn now(&self) -> Now {
         let mut state = self.network.state();
@@ -340,13 +341,13 @@ impl Io for Simulated {
         Ok(())
     }
 
-    fn release(&mut self, socket: Socket) -> Socket {
+    fn release(&mut self, socket: Socket) -> std::result::Result<Socket, Socket> {
         self.network.state().lines[socket.line].watch = None;
-        socket
+        Ok(socket)
     }
 
-    fn adopt(&mut self, released: Socket) -> Result<Socket> {
-        Ok(released)
+    fn adopt(&mut self, arriving: Socket) -> Result<Socket> {
+        Ok(arriving)
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> Result<()> {

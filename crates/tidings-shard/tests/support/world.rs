@@ -10,10 +10,10 @@ use tidings_core::{
     RoomRules, Timestamp,
 };
 use tidings_protocol::server::{MessageBody, Received};
-use tidings_protocol::{Limits, Message, MessageId, Payload, RoomName, SessionId};
+use tidings_protocol::{Limits, Message, MessageId, Origins, Payload, RoomName, SessionId};
 use tidings_shard::gate::Gate;
 use tidings_shard::io::Io;
-use tidings_shard::{Arrival, Capacity, Context, Origins, Reception, Shard, Visitor};
+use tidings_shard::{Arrival, Capacity, Context, Handshake, Purpose, Reception, Shard, Visitor};
 
 use super::client::{self, Client, Seen};
 use super::network::{ASLEEP, Network, Simulated, Socket};
@@ -282,7 +282,8 @@ impl World {
         self.clients.push(Client::new(pipe).upgraded());
         let (seat, _) = self.capacity.seat();
         let (target, unread) = (target.to_owned(), unread.to_vec());
-        self.gates[0].arrive(Arrival { socket, target, deflate_window_bits: None, unread, seat });
+        let purpose = Purpose::WebSocket(Handshake { target, deflate_window_bits: None, unread });
+        self.gates[0].arrive(Arrival { socket, seat, purpose });
         self.network.wake(0);
         ClientId(self.clients.len() - 1)
     }

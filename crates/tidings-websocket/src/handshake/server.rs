@@ -28,6 +28,15 @@ pub struct Accepted<'a> {
     pub deflate: Option<Agreed>,
 }
 
+/// What a client of an HTTP/2 stream offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered<'a> {
+    /// The subprotocols the client offered, the one it likes best first.
+    pub subprotocols: Vec<&'a str>,
+    /// What permessage-deflate would be agreed on.
+    pub deflate: Option<Agreed>,
+}
+
 /// Checks a request head against RFC 6455 §4.2.1, the most telling fault first.
 pub fn accept<'a, H>(request: &Request<'a, H>) -> Result<Accepted<'a>, Refusal>
 where
@@ -53,10 +62,20 @@ where
         return Err(Refusal::VersionUnsupported);
     }
     let key = single(headers(), "sec-websocket-key").and_then(ClientKey::parse).ok_or(Refusal::KeyInvalid)?;
-    let subprotocols = read_subprotocols(values(headers(), "sec-websocket-protocol"))?;
-    let deflate = deflate::negotiate(values(headers(), "sec-websocket-extensions"));
-    let deflate = deflate.map_err(|_| Refusal::ExtensionsMalformed)?;
+    let Offered { subprotocols, deflate } = offered(headers())?;
     Ok(Accepted { key: key.accept(), subprotocols, deflate })
+}
+
+/// Checks the headers of an extended CONNECT whose `:protocol` is `websocket` (RFC 8441 §5). Its frames do what the
+/// method, the key, `Upgrade` and `Connection` are for in HTTP/1.1; the answer is a 200.
+pub fn accept_stream<'a, H>(headers: H) -> Result<Offered<'a>, Refusal>
+where
+    H: Iterator<Item = (&'a str, &'a [u8])> + Clone,
+{
+    if single(headers.clone(), "sec-websocket-version") != Some(b"13") {
+        return Err(Refusal::VersionUnsupported);
+    }
+    offered(headers)
 }
 
 /// The first of `offered` (the client's order) that is `supported`. Subprotocol names differ by case (RFC 6455 §11.5).
@@ -86,6 +105,15 @@ pub fn response(
         push_header(out, name, value);
     }
     out.extend_from_slice(b"\r\n");
+}
+
+fn offered<'a, H>(headers: H) -> Result<Offered<'a>, Refusal>
+where
+    H: Iterator<Item = (&'a str, &'a [u8])> + Clone,
+{
+    let subprotocols = read_subprotocols(values(headers.clone(), "sec-websocket-protocol"))?;
+    let deflate = deflate::negotiate(values(headers, "sec-websocket-extensions"));
+    Ok(Offered { subprotocols, deflate: deflate.map_err(|_| Refusal::ExtensionsMalformed)? })
 }
 
 fn read_subprotocols<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<&'a str>, Refusal> {

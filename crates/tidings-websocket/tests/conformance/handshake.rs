@@ -2,8 +2,8 @@
 
 use tidings_websocket::deflate::{Agreed, AnswerError, Offer};
 use tidings_websocket::handshake::{
-    ClientKey, ClientRequest, Established, Mismatch, Refusal, Request, Response, accept, choose_subprotocol,
-    response,
+    ClientKey, ClientRequest, Established, Mismatch, Refusal, Request, Response, accept, accept_stream,
+    choose_subprotocol, response,
 };
 
 type Headers<'a> = Vec<(&'a str, &'a [u8])>;
@@ -109,6 +109,22 @@ fn a_header_that_may_come_once_is_refused_twice() {
         headers.push((name, value));
         assert_eq!(refused(headers), refusal);
     }
+}
+
+#[test]
+fn an_http_2_stream_needs_the_version_and_nothing_that_http_2_says_otherwise() {
+    let with = |name, value: &'static str| {
+        accept_stream([("sec-websocket-version", b"13".as_slice()), (name, value.as_bytes())].into_iter())
+    };
+    assert_eq!(with("sec-websocket-protocol", "a, b").unwrap().subprotocols, ["a", "b"]);
+    let offer = "permessage-deflate; server_max_window_bits=10";
+    let agreed = with("sec-websocket-extensions", offer).unwrap().deflate.unwrap();
+    assert_eq!(agreed.server_max_window_bits, 10);
+    assert_eq!(with("origin", "x").unwrap().deflate, None);
+    assert_eq!(with("sec-websocket-version", "13"), Err(Refusal::VersionUnsupported));
+    assert_eq!(accept_stream([].into_iter()), Err(Refusal::VersionUnsupported));
+    assert_eq!(with("sec-websocket-protocol", "a b"), Err(Refusal::SubprotocolsMalformed));
+    assert_eq!(with("sec-websocket-extensions", "a;;b"), Err(Refusal::ExtensionsMalformed));
 }
 
 #[test]

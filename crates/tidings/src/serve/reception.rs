@@ -1,12 +1,12 @@
-//! The two ways between shards and control plane: requests that are no WebSocket go there, what
-//! becomes a WebSocket there comes back.
+//! The ways between shards and control plane: requests that shards do not serve go there; what
+//! becomes a WebSocket there comes back, and so do single requests that shards serve after all.
 //!
 //! The two crates do not know each other; the binary translates. Refuses to drop a seat on the way.
 
 use std::sync::Arc;
 
-use tidings_server::{Server, Upgraded};
-use tidings_shard::{Arrival, Capacity, Reception, Seat, Shards, Visitor};
+use tidings_server::{Carrier, Passage, Server, Upgraded};
+use tidings_shard::{Arrival, Arriving, Capacity, Handshake, Purpose, Reception, Seat, Shards, Visitor};
 
 /// Where shards send visitors.
 pub(super) struct Desk(pub(super) Server);
@@ -21,22 +21,36 @@ impl Reception for Desk {
 
 /// The shards as the control plane sees them.
 pub(super) fn shards(shards: &Shards, capacity: Arc<Capacity>) -> tidings_server::Shards {
-    let handle = shards.handle();
+    let (upgraded, passed) = (shards.handle(), shards.handle());
+    let counted = Arc::clone(&capacity);
     tidings_server::Shards {
         counters: shards.counters().to_vec(),
-        connections: Box::new(move || capacity.connections()),
-        attach: Box::new(move |upgraded| handle.attach(arrival(upgraded))),
+        connections: Box::new(move || counted.connections()),
+        seat: Box::new(move || {
+            let (seat, surplus) = capacity.seat();
+            (!surplus).then(|| Box::new(seat) as Box<dyn std::any::Any + Send>)
+        }),
+        attach: Box::new(move |socket| upgraded.attach(websocket(socket))),
+        pass: Box::new(move |passage| passed.attach(request(passage))),
     }
 }
 
-fn arrival(upgraded: Upgraded) -> Arrival {
-    Arrival {
-        socket: upgraded.socket,
+fn websocket(upgraded: Upgraded) -> Arrival {
+    let socket = match upgraded.carrier {
+        Carrier::Socket(socket) => Arriving::Tcp(socket),
+        Carrier::Stream(stream) => Arriving::Stream(Box::new(stream)),
+    };
+    let purpose = Purpose::WebSocket(Handshake {
         target: upgraded.target,
         deflate_window_bits: upgraded.deflate.map(|agreed| agreed.server_max_window_bits),
         unread: upgraded.unread,
-        seat: seat_of(upgraded.seat),
-    }
+    });
+    Arrival { socket, seat: seat_of(upgraded.seat), purpose }
+}
+
+fn request(passage: Passage) -> Arrival {
+    let seat = passage.seat.map_or(Seat::shared(), seat_of);
+    Arrival { socket: Arriving::Stream(Box::new(passage.stream)), seat, purpose: Purpose::Request }
 }
 
 fn seat_of(seat: Box<dyn std::any::Any + Send>) -> Seat {

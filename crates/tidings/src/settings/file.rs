@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) shards: Option<usize>,
     pub(super) echo: Option<bool>,
     pub(super) compression: Option<bool>,
+    pub(super) allowed_origins: Option<Vec<String>>,
     #[serde(default)]
     limits: BTreeMap<String, toml::Value>,
     #[serde(default, rename = "room")]

@@ -35,6 +35,15 @@ pub(crate) struct Flags {
     /// Do not offer WebSocket compression.
     #[arg(long, env = "TIDINGS_NO_COMPRESSION")]
     pub(crate) no_compression: bool,
+    /// Pages of these origins may read what the node answers (CORS): scheme://host, or * for all.
+    /// May be given several times. [default: none but the node's own]
+    #[arg(
+        long = "allowed-origin",
+        value_name = "ORIGIN",
+        env = "TIDINGS_ALLOWED_ORIGINS",
+        value_delimiter = ','
+    )]
+    pub(crate) allowed_origins: Vec<String>,
     #[command(flatten)]
     limits: LimitFlags,
 }

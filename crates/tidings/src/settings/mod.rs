@@ -10,7 +10,7 @@ mod flags;
 use std::net::SocketAddr;
 
 use tidings_core::{RoomOptions, RoomRules};
-use tidings_protocol::Limits;
+use tidings_protocol::{Limits, Origins};
 
 use crate::exit::Failure;
 use file::File;
@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) echo: bool,
     /// Whether WebSocket compression is offered.
     pub(crate) compression: bool,
+    /// Pages of which other origins may read what the node answers.
+    pub(crate) origins: Origins,
     /// Every limit.
     pub(crate) limits: Limits,
     /// What rooms keep and how they treat slow readers.
@@ -55,6 +57,7 @@ impl Settings {
             shards: shards(flags, &file)?,
             echo: flags.echo || file.echo.unwrap_or(false),
             compression: !flags.no_compression && file.compression.unwrap_or(true),
+            origins: origins(flags, &file)?,
             rules: RoomRules::new(file.rules(&limits), RoomOptions::from_limits(&limits)),
             limits,
         })
@@ -112,6 +115,14 @@ fn host_name() -> String {
     let fits: String =
         name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(64).collect();
     if fits.is_empty() { "tidings".to_owned() } else { fits }
+}
+
+fn origins(flags: &Flags, file: &File) -> Result<Origins, Failure> {
+    let texts = match (flags.allowed_origins.is_empty(), &file.allowed_origins) {
+        (true, Some(listed)) => listed,
+        _ => &flags.allowed_origins,
+    };
+    Origins::new(texts).map_err(|error| Failure::usage(format!("allowed_origins: {error}")))
 }
 
 fn shards(flags: &Flags, file: &File) -> Result<usize, Failure> {

@@ -71,6 +71,7 @@ fn page() -> String {
         let (name, variable) = (flag.get_long().unwrap_or_default(), flag.get_env().unwrap_or_default());
         let key = match name {
             "config" => String::new(),
+            "allowed-origin" => "`allowed_origins`".to_owned(),
             "no-compression" => "`compression = false`".to_owned(),
             key => format!("`{key}`"),
         };

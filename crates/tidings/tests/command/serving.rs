@@ -85,7 +85,7 @@ fn a_websocket_on_a_kept_alive_connection_is_in_its_room() {
               Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
         )
         .unwrap();
-    read_until(&mut socket, "\"rooms\":[\"news\"]");
+    read_until(&mut socket, "\"rooms\":[\"news\"");
     let news = Address::parse(&url).unwrap().with_path("/rooms/news/messages");
     http::post(&news, "application/json", br#"{"text":"hello"}"#).unwrap();
     read_until(&mut socket, "\"text\":\"hello\"");
