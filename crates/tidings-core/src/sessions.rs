@@ -219,11 +219,15 @@ impl Sessions {
         self.forget_clients(ended);
     }
 
-    /// A session ends with its connection.
-    pub fn end(&self, session: SessionId, from: Place) {
+    /// A session ends with its connection, and so does the name of its polls.
+    pub fn end(&self, session: SessionId, from: Place, client: Option<&str>) {
         let mut stripe = self.stripe(session);
         if stripe.here.get(&short(session)) == Some(&from) {
             stripe.here.remove(&short(session));
+        }
+        drop(stripe);
+        if let Some(client) = client {
+            self.clients().remove(client);
         }
     }
 

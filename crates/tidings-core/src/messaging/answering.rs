@@ -41,6 +41,17 @@ pub enum ErrandAnswer {
     },
 }
 
+impl ErrandAnswer {
+    /// The session has gone to another connection.
+    pub(super) fn superseded() -> Self {
+        let code = ErrorCode::Superseded;
+        let message = &format!("{} What to do: {}.", code.meaning(), code.remedy());
+        let mut json = Vec::new();
+        ServerFrame::Error { code, message, reference: None }.encode(&mut json);
+        Self::Done { status: code.http_status(), json }
+    }
+}
+
 impl Ticket {
     pub(super) fn reference(&self) -> Option<&str> {
         self.reference.as_deref()

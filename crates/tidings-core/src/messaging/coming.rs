@@ -5,9 +5,9 @@ use tidings_protocol::{
     Cursor, CursorError, FrameError, MessageId, RoomName, ServerFrame, SessionId, UserId,
 };
 
-use super::client::{Introduction, Manner, PollEnd, Standing};
+use super::client::{Client, Introduction, Manner, PollEnd, Standing};
 use super::subscribing::{Answer, JoinRequest};
-use super::{LOBBY, Messaging, Ticket};
+use super::{ErrandAnswer, LOBBY, Messaging, Ticket};
 use crate::engine::Position;
 use crate::outlet::Outlet;
 use crate::rooms::Pace;
@@ -308,7 +308,7 @@ impl<E: Default> Messaging<E> {
             outlet.close(holder, CloseCode::Superseded, "a newer connection of this session took over");
         } else {
             // An errand goes on without the session; only who was to join cannot any more.
-            self.exit_all(holder, outlet);
+            self.exit_all(holder);
         }
         Claimed::Yours(away)
     }
@@ -375,10 +375,8 @@ impl<E: Default> Messaging<E> {
 
     /// Takes a connection out of everything.
     fn gone(&mut self, slot: Slot) {
-        while let Some(subscription) = self.rooms.of(slot).as_slice().last().copied() {
-            self.exit(slot, subscription.room);
-        }
-        let client = std::mem::replace(&mut self.clients[slot as usize], super::client::Client::absent());
+        self.exit_all(slot);
+        let client = std::mem::replace(&mut self.clients[slot as usize], Client::absent());
         if client.standing == Standing::Session
             && let Some(user) = &client.identity.user
         {
@@ -389,13 +387,15 @@ impl<E: Default> Messaging<E> {
         self.errands.remove(&slot);
     }
 
-    /// Takes an errand's connection out of all rooms; a join that it waits for is refused.
-    fn exit_all(&mut self, slot: Slot, outlet: &mut impl Outlet<Encoded = E>) {
+    /// Takes a connection out of all rooms. An errand that waits to join one of them is told that it
+    /// cannot any more.
+    fn exit_all(&mut self, slot: Slot) {
         while let Some(subscription) = self.rooms.of(slot).as_slice().last().copied() {
             if let Some(Answer::Joined { ticket }) =
                 self.exit(slot, subscription.room).map(|request| request.answer)
+                && let Some(errand) = ticket.errand
             {
-                self.refuse(slot, ErrorCode::Superseded, &ticket, outlet);
+                self.finish_errand(errand, ErrandAnswer::superseded());
             }
         }
     }
@@ -411,7 +411,8 @@ impl<E: Default> Messaging<E> {
             .collect();
         for slot in theirs {
             let place = Place { shard: self.shard(), slot };
-            self.wiring.people.sessions.end(self.clients[slot as usize].session, place);
+            let name = self.polls.get(&slot).map(|name| &**name);
+            self.wiring.people.sessions.end(self.clients[slot as usize].session, place, name);
             outlet.close(slot, CloseCode::PolicyViolation, "disconnected by the application");
         }
     }

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use tidings_protocol::codes::ErrorCode;
-use tidings_protocol::{Decoded, FrameError, ServerFrame, SessionId};
+use tidings_protocol::{Decoded, FrameError, SessionId};
 
-use super::client::Standing;
+use super::client::{Client, Standing};
 use super::{ErrandAnswer, ErrandKey, Messaging, Ticket};
 use crate::mailbox::Post;
 use crate::outlet::Outlet;
-use crate::sessions::{Claim, Found};
+use crate::sessions::{Claim, Found, Place};
 use crate::slots::{Slot, SlotKey};
 
 /// Times a session is looked for; each time it was somewhere else by then.
@@ -76,10 +76,11 @@ impl<E: Default> Messaging<E> {
         errand: ErrandKey,
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
-        let has_session = |client: &super::client::Client| {
-            client.standing == Standing::Session && client.session == session
-        };
-        if self.clients.get(holder as usize).is_some_and(has_session) {
+        let place = Place { shard: self.shard(), slot: holder };
+        // It may be another errand's connection that has the session at the moment.
+        if self.wiring.people.sessions.place(session) == Some(place)
+            && self.clients.get(holder as usize).and_then(Client::session) == Some(session)
+        {
             self.say(holder, frame, errand, outlet);
         } else {
             self.finish_errand(errand, ErrandAnswer::NotHere);
@@ -117,18 +118,15 @@ impl<E: Default> Messaging<E> {
         }
         let slot = errand.slot;
         let pending = self.errands.remove(&slot);
-        match (answer, pending) {
-            (ErrandAnswer::Done { status, json }, _) => outlet.relay(slot, status, &json),
+        let answer = match (answer, pending) {
             (ErrandAnswer::NotHere, Some(errand)) if errand.looks < LOOKS_MAX => {
-                self.look_for_session(slot, Errand { looks: errand.looks + 1, ..errand }, outlet);
+                return self.look_for_session(slot, Errand { looks: errand.looks + 1, ..errand }, outlet);
             }
-            (ErrandAnswer::NotHere, _) => {
-                let code = ErrorCode::Superseded;
-                let message = &format!("{} What to do: {}.", code.meaning(), code.remedy());
-                let mut json = Vec::new();
-                ServerFrame::Error { code, message, reference: None }.encode(&mut json);
-                outlet.relay(slot, code.http_status(), &json);
-            }
+            (ErrandAnswer::NotHere, _) => ErrandAnswer::superseded(),
+            (answer, _) => answer,
+        };
+        if let ErrandAnswer::Done { status, json } = answer {
+            outlet.relay(slot, status, &json);
         }
     }
 }

@@ -130,6 +130,30 @@ fn sends_follow_each_other_on_one_connection_sent_ahead_or_not() {
 }
 
 #[test]
+fn a_session_that_is_away_may_say_many_things_at_once() {
+    for mut world in Setup::each(|_| {}) {
+        let ben = world.enter("/ws/a/ben");
+        let (ana, session) = listen(&mut world, "/events?room=a");
+        world.cut(ana);
+        let path = format!("/sessions/{session}/send");
+        let clients: Vec<_> = (0..8).map(|_| world.dial()).collect();
+        for (number, &client) in clients.iter().enumerate() {
+            let body = match number % 4 {
+                0 => format!(r#"{{"type":"join","room":"room{number}"}}"#),
+                _ => format!(r#"{{"type":"message","room":"a","text":"{number}"}}"#),
+            };
+            world.raw(client, &post(&path, &body));
+        }
+        world.pump();
+        for client in clients {
+            let answer = world.answer(client);
+            assert_eq!(answer.status, 200, "{}", answer.body);
+        }
+        assert_eq!(world.texts(ben).len(), 6);
+    }
+}
+
+#[test]
 fn a_session_that_nobody_knows_is_told() {
     for mut world in Setup::each(|_| {}) {
         let unknown = send(&mut world, &"ab".repeat(16), r#"{"type":"ping"}"#);
