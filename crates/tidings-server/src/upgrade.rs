@@ -16,6 +16,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
 use tidings_protocol::codes::ErrorCode;
+use tidings_protocol::proto::SUBPROTOCOL;
 use tidings_websocket::deflate::Agreed;
 use tidings_websocket::handshake::{self, Refusal};
 
@@ -36,6 +37,8 @@ pub struct Upgraded {
     pub target: String,
     /// The compression that was agreed on.
     pub deflate: Option<Agreed>,
+    /// Whether the subprotocol of protobuf was agreed on.
+    pub is_protobuf: bool,
     /// The seat that the connection came with, or one for the stream alone.
     pub seat: Box<dyn Any + Send>,
 }
@@ -53,6 +56,7 @@ pub enum Carrier {
 pub(crate) struct Departure {
     target: String,
     deflate: Option<Agreed>,
+    is_protobuf: bool,
     /// For a stream, which takes nothing else of its connection along.
     stream: Option<(SharedSeat, Arc<Activity>)>,
 }
@@ -71,8 +75,8 @@ impl Departure {
             },
         };
         if let (Some(seat), Some(shards)) = (seat.take(), state.shards.get()) {
-            let (target, deflate) = (self.target, self.deflate);
-            (shards.attach)(Upgraded { carrier, unread, target, deflate, seat });
+            let Self { target, deflate, is_protobuf, .. } = self;
+            (shards.attach)(Upgraded { carrier, unread, target, deflate, is_protobuf, seat });
         }
     }
 }
@@ -101,14 +105,17 @@ pub(crate) async fn accept(
         let offered = handshake::accept_stream(headers).map_err(refuse_stream)?;
         check_ready(&state)?;
         let stream = Some((SharedSeat::new(state.seat()?), activity));
-        let departure = Departure { target, deflate: agreed(&state, offered.deflate), stream };
+        let is_protobuf = chooses_protobuf(&offered.subprotocols);
+        let departure = Departure { target, deflate: agreed(&state, offered.deflate), is_protobuf, stream };
         return Ok(answer(StatusCode::OK, departure));
     }
     let minor_version = u8::from(request.version() == Version::HTTP_11);
     let asked = handshake::Request { method: request.method().as_str(), minor_version, headers };
     let accepted = handshake::accept(&asked).map_err(refuse)?;
     check_ready(&state)?;
-    let departure = Departure { target, deflate: agreed(&state, accepted.deflate), stream: None };
+    let is_protobuf = chooses_protobuf(&accepted.subprotocols);
+    let deflate = agreed(&state, accepted.deflate);
+    let departure = Departure { target, deflate, is_protobuf, stream: None };
     let mut response = answer(StatusCode::SWITCHING_PROTOCOLS, departure);
     switch(response.headers_mut(), accepted.key.as_str());
     Ok(response)
@@ -139,10 +146,17 @@ fn agreed(state: &State, offered: Option<Agreed>) -> Option<Agreed> {
     offered.filter(|_| state.setup.compression)
 }
 
+fn chooses_protobuf(offered: &[&str]) -> bool {
+    handshake::choose_subprotocol(offered, &[SUBPROTOCOL]).is_some()
+}
+
 fn answer(status: StatusCode, departure: Departure) -> Response {
     let mut response = status.into_response();
     if let Some(agreed) = &departure.deflate {
         response.headers_mut().insert(header::SEC_WEBSOCKET_EXTENSIONS, value(&agreed.response_value()));
+    }
+    if departure.is_protobuf {
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     }
     response.extensions_mut().insert(departure);
     response

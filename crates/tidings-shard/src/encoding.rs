@@ -5,8 +5,9 @@
 use std::rc::Rc;
 
 use tidings_core::{Batch, Telling};
-use tidings_protocol::Message;
+use tidings_protocol::proto::encode_message_protobuf;
 use tidings_protocol::server::{encode_message, sse};
+use tidings_protocol::{Message, ServerFrame};
 use tidings_websocket::deflate::{Deflaters, window_bits_needed};
 use tidings_websocket::encoder;
 use tidings_websocket::frame::Opcode;
@@ -21,12 +22,70 @@ pub enum Encoding {
     Json,
     /// The same, with permessage-deflate where a message is long enough, in a window of so many bits.
     JsonDeflate(u8),
+    /// Protobuf in binary frames.
+    Protobuf,
+    /// The same, compressed like JSON.
+    ProtobufDeflate(u8),
     /// Server-sent events, each message with its id.
     Feed,
     /// The same without ids: what readers of several rooms share, whose ids are their own cursors.
     FeedWithoutIds,
     /// JSON and nothing around it, for the answers to polls.
     Bare,
+}
+
+impl Encoding {
+    /// What a WebSocket agreed on in its handshake: the subprotocol, and the window of its compression.
+    pub const fn agreed(is_protobuf: bool, deflate_window_bits: Option<u8>) -> Self {
+        match (is_protobuf, deflate_window_bits) {
+            (false, None) => Self::Json,
+            (false, Some(bits)) => Self::JsonDeflate(bits),
+            (true, None) => Self::Protobuf,
+            (true, Some(bits)) => Self::ProtobufDeflate(bits),
+        }
+    }
+
+    /// Whether a WebSocket speaks protobuf.
+    pub const fn is_protobuf(self) -> bool {
+        matches!(self, Self::Protobuf | Self::ProtobufDeflate(_))
+    }
+
+    /// The window for compressed messages.
+    pub const fn deflate_window_bits(self) -> Option<u8> {
+        match self {
+            Self::JsonDeflate(bits) | Self::ProtobufDeflate(bits) => Some(bits),
+            _ => None,
+        }
+    }
+
+    /// The same without compression.
+    const fn plain(self) -> Self {
+        match self {
+            Self::JsonDeflate(_) => Self::Json,
+            Self::ProtobufDeflate(_) => Self::Protobuf,
+            other => other,
+        }
+    }
+
+    /// What a WebSocket's messages are in.
+    const fn opcode(self) -> Opcode {
+        if self.is_protobuf() { Opcode::Binary } else { Opcode::Text }
+    }
+
+    /// Writes what goes into a WebSocket's message.
+    fn write_message(self, message: &Message, out: &mut Vec<u8>) {
+        match self.is_protobuf() {
+            true => encode_message_protobuf(message, out),
+            false => encode_message(message, out),
+        }
+    }
+
+    fn write_frame(self, frame: &ServerFrame<'_>, out: &mut Vec<u8>) {
+        match self.is_protobuf() {
+            true => frame.encode_protobuf(out),
+            false => frame.encode(out),
+        }
+    }
 }
 
 /// Frames of consecutive messages, one behind the other.
@@ -54,7 +113,7 @@ pub struct Encoded(Vec<(Encoding, Rc<Frames>)>);
 pub struct Tools {
     /// The compressors.
     pub deflaters: Deflaters,
-    json: Vec<u8>,
+    payload: Vec<u8>,
 }
 
 /// The batch's frames in an encoding; made when first asked for.
@@ -63,11 +122,11 @@ pub fn frames(batch: &mut Batch<Encoded>, encoding: Encoding, tools: &mut Tools)
         return Rc::clone(frames);
     }
     let frames = match encoding {
-        Encoding::JsonDeflate(bits) => deflated(batch, bits, tools),
-        Encoding::Json => each(batch, |message, out| {
-            tools.json.clear();
-            encode_message(message, &mut tools.json);
-            encoder::frame(out, Opcode::Text, &tools.json);
+        Encoding::JsonDeflate(_) | Encoding::ProtobufDeflate(_) => deflated(batch, encoding, tools),
+        Encoding::Json | Encoding::Protobuf => each(batch, |message, out| {
+            tools.payload.clear();
+            encoding.write_message(message, &mut tools.payload);
+            encoder::frame(out, encoding.opcode(), &tools.payload);
         }),
         Encoding::Feed => each(batch, |message, out| {
             sse::id(out, &message.id.to_string());
@@ -83,10 +142,9 @@ pub fn frames(batch: &mut Batch<Encoded>, encoding: Encoding, tools: &mut Tools)
 /// An event's frame in an encoding; made when first asked for.
 pub fn event(telling: &mut Telling<Encoded>, encoding: Encoding, tools: &mut Tools) -> Rc<Frames> {
     // An event is too short to be worth inflating, and has no id.
-    let encoding = match encoding {
-        Encoding::JsonDeflate(_) => Encoding::Json,
+    let encoding = match encoding.plain() {
         Encoding::Feed => Encoding::FeedWithoutIds,
-        other => other,
+        plain => plain,
     };
     if let Some((_, frames)) = telling.encoded.0.iter().find(|(known, _)| *known == encoding) {
         return Rc::clone(frames);
@@ -95,15 +153,19 @@ pub fn event(telling: &mut Telling<Encoded>, encoding: Encoding, tools: &mut Too
     match encoding {
         Encoding::Feed | Encoding::FeedWithoutIds => sse::frame_event(&frame, &mut bytes),
         Encoding::Bare => frame.encode(&mut bytes),
-        Encoding::Json | Encoding::JsonDeflate(_) => {
-            tools.json.clear();
-            frame.encode(&mut tools.json);
-            encoder::frame(&mut bytes, Opcode::Text, &tools.json);
-        }
+        _ => answer(&frame, encoding, tools, &mut bytes),
     }
     let frames = Rc::new(Frames { ends: vec![end(&bytes)], bytes });
     telling.encoded.0.push((encoding, Rc::clone(&frames)));
     frames
+}
+
+/// Appends one frame to a WebSocket's client alone, never compressed: it is too short for that, or
+/// rare.
+pub fn answer(frame: &ServerFrame<'_>, encoding: Encoding, tools: &mut Tools, out: &mut Vec<u8>) {
+    tools.payload.clear();
+    encoding.write_frame(frame, &mut tools.payload);
+    encoder::frame(out, encoding.opcode(), &tools.payload);
 }
 
 fn each(batch: &Batch<Encoded>, mut write: impl FnMut(&Message, &mut Vec<u8>)) -> Rc<Frames> {
@@ -116,8 +178,8 @@ fn each(batch: &Batch<Encoded>, mut write: impl FnMut(&Message, &mut Vec<u8>)) -
 }
 
 /// Compressed where it pays; where it pays for no message, the plain frames serve.
-fn deflated(batch: &mut Batch<Encoded>, window_bits: u8, tools: &mut Tools) -> Rc<Frames> {
-    let plain = frames(batch, Encoding::Json, tools);
+fn deflated(batch: &mut Batch<Encoded>, encoding: Encoding, tools: &mut Tools) -> Rc<Frames> {
+    let plain = frames(batch, encoding.plain(), tools);
     let (mut long, mut start) = (false, 0);
     for &end in &plain.ends {
         long |= (end - start) as usize >= COMPRESSED_BYTES_MIN;
@@ -127,10 +189,9 @@ fn deflated(batch: &mut Batch<Encoded>, window_bits: u8, tools: &mut Tools) -> R
         return plain;
     }
     each(batch, |message, out| {
-        tools.json.clear();
-        encode_message(message, &mut tools.json);
-        let encoding = Encoding::JsonDeflate(window_bits);
-        compressible(out, encoding, Opcode::Text, &tools.json, &mut tools.deflaters);
+        tools.payload.clear();
+        encoding.write_message(message, &mut tools.payload);
+        compressible(out, encoding, encoding.opcode(), &tools.payload, &mut tools.deflaters);
     })
 }
 
@@ -142,8 +203,8 @@ pub fn compressible(
     payload: &[u8],
     deflaters: &mut Deflaters,
 ) {
-    match encoding {
-        Encoding::JsonDeflate(bits) if payload.len() >= COMPRESSED_BYTES_MIN => {
+    match encoding.deflate_window_bits() {
+        Some(bits) if payload.len() >= COMPRESSED_BYTES_MIN => {
             let bits = bits.min(window_bits_needed(payload.len()).max(9));
             encoder::compressed(out, deflaters, bits, None, opcode, payload);
         }

@@ -38,6 +38,8 @@ pub struct Handshake {
     pub target: String,
     /// The window for compressed messages to this client, if compression was agreed on.
     pub deflate_window_bits: Option<u8>,
+    /// Whether the subprotocol of protobuf was agreed on.
+    pub is_protobuf: bool,
     /// What was read behind the handshake.
     pub unread: Vec<u8>,
 }

@@ -18,12 +18,14 @@ mod socket;
 use httparse::{Error, Header, Status};
 use tidings_core::Entrance;
 use tidings_core::telemetry::Counter;
+use tidings_protocol::proto::SUBPROTOCOL;
 use tidings_protocol::{ErrorCode, Limits, Origins};
 use tidings_websocket::handshake::{self, Accepted};
 
 use self::call::Place;
 use self::headers::Headers;
 use self::query::Query;
+use crate::encoding::Encoding;
 
 pub use call::{Allow, Call, Request};
 pub use poll::Polling;
@@ -54,8 +56,8 @@ pub struct Opening {
     pub target: Target,
     /// The 101 to be sent.
     pub response: Vec<u8>,
-    /// The window for compressed messages to this client, if compression was agreed on.
-    pub deflate_window_bits: Option<u8>,
+    /// How it is spoken to.
+    pub encoding: Encoding,
 }
 
 /// What a WebSocket is for.
@@ -165,10 +167,12 @@ fn open(head_bytes: usize, target: Target, mut accepted: Accepted<'_>, rules: Ru
     if !rules.compression {
         accepted.deflate = None;
     }
+    let subprotocol = handshake::choose_subprotocol(&accepted.subprotocols, &[SUBPROTOCOL]);
     let mut response = Vec::with_capacity(256);
-    handshake::response(&mut response, &accepted, None, &[("Tidings-Node", rules.node)]);
+    handshake::response(&mut response, &accepted, subprotocol, &[("Tidings-Node", rules.node)]);
     let deflate_window_bits = accepted.deflate.map(|agreed| agreed.server_max_window_bits);
-    Opening { head_bytes, target, response, deflate_window_bits }
+    let encoding = Encoding::agreed(subprotocol.is_some(), deflate_window_bits);
+    Opening { head_bytes, target, response, encoding }
 }
 
 fn split_target(target: &str) -> (&str, &str) {

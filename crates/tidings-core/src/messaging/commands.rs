@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use tidings_protocol::client::{Hello, Said};
 use tidings_protocol::codes::ErrorCode;
-use tidings_protocol::{ClientFrame, Decoded, FrameError, Limits, MessageId, Payload, RoomName, ServerFrame};
+use tidings_protocol::{
+    ClientFrame, Decoded, FrameError, Limits, MessageId, Payload, RoomName, ServerFrame, proto,
+};
 
 use super::client::{Client, Entrance, Introduction, Manner, Standing};
 use super::subscribing::{Answer, JoinRequest};
@@ -56,6 +58,22 @@ impl<E: Default> Messaging<E> {
             Standing::Newcomer => tidings_protocol::client::decode_first(text, &limits),
             _ => tidings_protocol::client::decode(text, &limits),
         };
+        self.decoded(slot, decoded, outlet)
+    }
+
+    /// A client that speaks protobuf sent bytes: one frame.
+    pub fn protobuf(&mut self, slot: Slot, bytes: &[u8], outlet: &mut impl Outlet<Encoded = E>) -> Wish {
+        if !self.admit(slot, &Ticket::default(), outlet) {
+            return Wish::Stay;
+        }
+        let limits = Arc::clone(&self.wiring.limits);
+        match proto::parse(bytes) {
+            Ok(frame) => self.decoded(slot, proto::decode(&frame, &limits).into(), outlet),
+            Err(error) => self.decoded(slot, Decoded::Refused(error), outlet),
+        }
+    }
+
+    fn decoded(&mut self, slot: Slot, decoded: Decoded<'_>, outlet: &mut impl Outlet<Encoded = E>) -> Wish {
         match decoded {
             Decoded::Frame(ClientFrame::Hello(hello)) => self.hello(slot, hello, outlet),
             Decoded::Frame(frame) => {

@@ -52,6 +52,18 @@ fn compression_is_agreed_on_in_the_answer() {
 }
 
 #[test]
+fn protobuf_is_agreed_on_in_the_answer_where_it_is_offered() {
+    let node = Node::start();
+    for (offered, agreed) in [("other, tidings.v1.proto", Some("tidings.v1.proto")), ("other", None)] {
+        let mut wire = Wire::to(&node);
+        wire.say(handshake("/ws", &format!("Sec-WebSocket-Protocol: {offered}\r\n")));
+        assert_eq!(wire.answer().header("sec-websocket-protocol"), agreed);
+        let upgraded = node.upgraded.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!(upgraded.is_protobuf, agreed.is_some());
+    }
+}
+
+#[test]
 fn a_request_that_is_no_handshake_is_told_why_and_the_connection_lives() {
     let node = Node::start();
     let mut wire = Wire::to(&node);

@@ -3,8 +3,6 @@
 use tidings_core::{Batch, Outlet, Slot, Telling};
 use tidings_protocol::server::sse;
 use tidings_protocol::{CloseCode, ServerFrame};
-use tidings_websocket::encoder;
-use tidings_websocket::frame::Opcode;
 
 use super::connections::{Connections, mark_dirty};
 use crate::connection::{Connection, Phase};
@@ -97,16 +95,12 @@ impl<S> Outlet for Connections<S> {
     }
 
     fn answer(&mut self, to: Slot, frame: &ServerFrame<'_>) {
-        match self.table.get(to).map(|connection| connection.phase) {
-            Some(Phase::Messages) => {
-                let mut json = std::mem::take(&mut self.json);
-                json.clear();
-                frame.encode(&mut json);
-                self.queue(to, |out, _| encoder::frame(out, Opcode::Text, &json));
-                self.json = json;
-            }
-            Some(Phase::Feed) => self.queue(to, |out, _| sse::frame_event(frame, out)),
-            Some(Phase::Knocking) => match frame {
+        let Some(connection) = self.table.get(to) else { return };
+        let (phase, encoding) = (connection.phase, connection.encoding);
+        match phase {
+            Phase::Messages => self.queue(to, |out, tools| encoding::answer(frame, encoding, tools, out)),
+            Phase::Feed => self.queue(to, |out, _| sse::frame_event(frame, out)),
+            Phase::Knocking => match frame {
                 ServerFrame::Error { code, message, .. } => {
                     self.refuse(to, &Refused::because(*code, *message));
                 }
@@ -115,7 +109,7 @@ impl<S> Outlet for Connections<S> {
                     self.queue(to, |out, _| sse::frame_event(frame, out));
                 }
             },
-            Some(Phase::Poll) => self.gather_answer(to, frame),
+            Phase::Poll => self.gather_answer(to, frame),
             _ => {}
         }
     }

@@ -146,9 +146,10 @@ impl<I: Io> Shard<I> {
     }
 
     fn come_home(&mut self, slot: Slot, handshake: Handshake) {
-        let Handshake { target, deflate_window_bits, mut unread } = handshake;
+        let Handshake { target, deflate_window_bits, is_protobuf, mut unread } = handshake;
+        let encoding = Encoding::agreed(is_protobuf, deflate_window_bits);
         match head::target(&target, self.rules()) {
-            Ok(target) => self.open(slot, target, deflate_window_bits, &[]),
+            Ok(target) => self.open(slot, target, encoding, &[]),
             // Too late for a status: the handshake is answered.
             Err(refused) => {
                 self.counters.add(Counter::HandshakeRefused, 1);
@@ -207,18 +208,12 @@ impl<I: Io> Shard<I> {
     }
 
     /// Lets a WebSocket's client in, behind the answer to its handshake, if there is room.
-    pub(super) fn open(
-        &mut self,
-        slot: Slot,
-        target: Target,
-        deflate_window_bits: Option<u8>,
-        response: &[u8],
-    ) {
+    pub(super) fn open(&mut self, slot: Slot, target: Target, encoding: Encoding, response: &[u8]) {
         let now_ms = self.connections.now_ms();
         let Some(connection) = self.connections.table.get_mut(slot) else { return };
         connection.since_ms = now_ms;
-        connection.encoding = deflate_window_bits.map_or(Encoding::Json, Encoding::JsonDeflate);
-        connection.decoder = Decoder::new(deflate_window_bits.is_some());
+        connection.encoding = encoding;
+        connection.decoder = Decoder::new(encoding.deflate_window_bits().is_some());
         connection.phase = match target {
             Target::Messages(_) => Phase::Messages,
             Target::Echo => Phase::Echo,
@@ -254,7 +249,7 @@ impl<I: Io> Shard<I> {
     fn frame(&mut self, slot: Slot, bytes: &mut [u8]) -> usize {
         let all = bytes.len();
         let Some(connection) = self.connections.table.get_mut(slot) else { return all };
-        let phase = connection.phase;
+        let (phase, is_protobuf) = (connection.phase, connection.encoding.is_protobuf());
         let reader = &mut self.reader;
         let step = match connection.decoder.decode(&reader.config, &mut reader.scratch, bytes) {
             Ok(step) => step,
@@ -286,10 +281,18 @@ impl<I: Io> Shard<I> {
             (Phase::Echo, Some(Event::Binary(payload))) => {
                 self.connections.echo(slot, Opcode::Binary, payload);
             }
+            (Phase::Messages, Some(Event::Text(_))) if is_protobuf => {
+                self.counters.add(Counter::FrameRefused, 1);
+                let code = CloseCode::UnsupportedData.number();
+                self.connections.close(slot, code, "text where protobuf was agreed on");
+            }
             (Phase::Messages, Some(Event::Text(text))) => {
-                if self.messaging.text(slot, text, &mut self.connections) == Wish::Restart {
-                    self.connections.close(slot, CloseCode::ServiceRestart.number(), "restarting");
-                }
+                let wish = self.messaging.text(slot, text, &mut self.connections);
+                self.grant(slot, wish);
+            }
+            (Phase::Messages, Some(Event::Binary(payload))) if is_protobuf => {
+                let wish = self.messaging.protobuf(slot, payload, &mut self.connections);
+                self.grant(slot, wish);
             }
             (Phase::Messages, Some(Event::Binary(payload))) => {
                 self.messaging.binary(slot, payload, &mut self.connections);
@@ -298,6 +301,15 @@ impl<I: Io> Shard<I> {
             (_, Some(Event::Text(_) | Event::Binary(_))) => {}
         }
         consumed
+    }
+
+    fn grant(&mut self, slot: Slot, wish: Wish) {
+        match wish {
+            Wish::Stay => {}
+            Wish::Restart => {
+                self.connections.close(slot, CloseCode::ServiceRestart.number(), "restarting");
+            }
+        }
     }
 
     /// A client that does not read its answers, or has too many requests under way, is not read

@@ -43,12 +43,12 @@ impl<I: Io> Shard<I> {
             }
             Head::Elsewhere => self.hand_over(slot, bytes),
             Head::WebSocket(opening) => {
-                let Opening { head_bytes, target, response, deflate_window_bits } = *opening;
+                let Opening { head_bytes, target, response, encoding } = *opening;
                 if self.stopping.has_begun() {
                     let refused = Refused::new(ErrorCode::Restarting);
                     return self.refuse(slot, &refused, Counter::ConnectionRefused);
                 }
-                self.open(slot, target, deflate_window_bits, &response);
+                self.open(slot, target, encoding, &response);
                 self.frames(slot, &mut bytes[head_bytes..]);
             }
             Head::Request(request) => self.serve(slot, *request, bytes),

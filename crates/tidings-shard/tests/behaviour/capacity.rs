@@ -7,7 +7,7 @@ use crate::support::{Seen, Setup};
 
 #[test]
 fn a_websocket_beyond_the_nodes_capacity_is_told_so_and_sent_away() {
-    for mut world in Setup::each(|setup| setup.limits.connections_max = 2) {
+    for mut world in Setup::each_tongue(|setup| setup.limits.connections_max = 2) {
         let ana = world.enter("/ws/chat");
         let ben = world.enter("/ws/chat");
         let surplus = world.connect("/ws/chat");
@@ -53,7 +53,7 @@ fn clients_beyond_those_that_can_be_refused_wait_until_there_is_room() {
 
 #[test]
 fn who_sends_too_fast_is_told_so_and_may_go_on_later() {
-    for mut world in Setup::each(|setup| setup.limits.messages_per_second_max = 5) {
+    for mut world in Setup::each_tongue(|setup| setup.limits.messages_per_second_max = 5) {
         let ana = world.enter("/ws/chat");
         for number in 0..8 {
             world.send(ana, &number.to_string());
@@ -73,7 +73,7 @@ fn who_sends_too_fast_is_told_so_and_may_go_on_later() {
 
 #[test]
 fn a_client_that_does_not_read_its_answers_is_not_read_from() {
-    for mut world in Setup::each(|setup| {
+    for mut world in Setup::each_tongue(|setup| {
         setup.limits.messages_per_second_max = 0;
         setup.limits.outbox_bytes_max = 8 * 1024;
     }) {
@@ -95,7 +95,7 @@ fn a_client_that_does_not_read_its_answers_is_not_read_from() {
 
 #[test]
 fn asking_for_much_history_at_once_costs_no_more_than_an_outbox() {
-    for mut world in Setup::each(|setup| setup.limits.messages_per_second_max = 0) {
+    for mut world in Setup::each_tongue(|setup| setup.limits.messages_per_second_max = 0) {
         let ana = world.enter("/ws/chat");
         for _ in 0..50 {
             world.say(ana, &"x".repeat(10_000));

@@ -8,7 +8,7 @@ use crate::support::{Seen, Setup};
 
 #[test]
 fn two_clients_in_a_room_see_each_others_messages_in_order() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat/ana");
         let ben = world.enter("/ws/chat/ben");
         for number in 0..20 {
@@ -28,7 +28,7 @@ fn two_clients_in_a_room_see_each_others_messages_in_order() {
 
 #[test]
 fn a_room_hears_nothing_of_another() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/a");
         let ben = world.enter("/ws/b");
         world.say(ana, "for a");
@@ -39,7 +39,7 @@ fn a_room_hears_nothing_of_another() {
 
 #[test]
 fn whoever_opens_ws_is_a_silent_guest_in_the_lobby() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let guest = world.connect("/ws");
         assert!(world.take(guest).is_empty());
         let other = world.enter("/ws/lobby/ben");
@@ -58,7 +58,7 @@ fn whoever_opens_ws_is_a_silent_guest_in_the_lobby() {
 
 #[test]
 fn a_hello_makes_a_session_in_the_rooms_it_names() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.connect("/ws");
         world.say(ana, r#"{"user_id":"ana","rooms":["a","b"]}"#);
         let Received::Session(session) = world.frame(ana) else { panic!("no session") };
@@ -80,7 +80,7 @@ fn a_hello_makes_a_session_in_the_rooms_it_names() {
 
 #[test]
 fn joining_and_leaving_is_answered_and_takes_effect() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/a/ana");
         let ben = world.enter("/ws/b/ben");
         world.say(ben, "before");
@@ -105,7 +105,7 @@ fn joining_and_leaving_is_answered_and_takes_effect() {
 
 #[test]
 fn a_message_with_a_ref_is_acknowledged_and_its_repeat_makes_no_second() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat/ana");
         let ben = world.enter("/ws/chat/ben");
         world.say(ana, r#"{"type":"message","data":{"n":[1, 2]},"ref":"r1"}"#);
@@ -129,7 +129,7 @@ fn a_message_with_a_ref_is_acknowledged_and_its_repeat_makes_no_second() {
 
 #[test]
 fn history_gives_what_was_said_page_by_page() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat/ana");
         for number in 0..5 {
             world.say(ana, &number.to_string());
@@ -198,7 +198,7 @@ fn echo_sends_everything_back() {
 
 #[test]
 fn a_compressing_client_gets_the_same_messages() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let long = "the same words again and again, ".repeat(100);
         let ana = world.dial();
         world.raw(ana, &crate::support::client::handshake("/ws/chat/ana", true));
@@ -214,7 +214,7 @@ fn a_compressing_client_gets_the_same_messages() {
 
 #[test]
 fn a_client_that_closes_gets_its_close_back_and_is_forgotten() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat");
         world.client(ana).close(3_000);
         world.pump();

@@ -11,7 +11,7 @@ fn session(world: &mut World, client: ClientId) -> String {
 
 #[test]
 fn who_leaves_a_websocket_comes_back_by_event_stream() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ben = world.enter("/ws/a/ben");
         let ana = world.connect("/ws/a/ana");
         let session = session(&mut world, ana);
@@ -33,7 +33,7 @@ fn who_leaves_a_websocket_comes_back_by_event_stream() {
 
 #[test]
 fn who_leaves_an_event_stream_comes_back_by_websocket() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ben = world.enter("/ws/a/ben");
         let ana = world.listen("/events?room=a");
         let session = session(&mut world, ana);
@@ -54,7 +54,7 @@ fn who_leaves_an_event_stream_comes_back_by_websocket() {
 
 #[test]
 fn a_session_goes_from_poll_to_websocket_and_back() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ben = world.enter("/ws/a/ben");
         let ana = world.dial();
         world.get(ana, "/poll/ana?room=a");
@@ -82,7 +82,7 @@ fn a_session_goes_from_poll_to_websocket_and_back() {
 
 #[test]
 fn all_ways_hear_the_same_in_the_same_order() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let socket = world.enter("/ws/a");
         let one = world.listen("/events?room=a");
         let many = world.listen("/events?room=a&room=b");

@@ -76,7 +76,7 @@ fn faulty(setup: &mut Setup) {
 
 #[test]
 fn a_panic_closes_its_connection_and_nobody_elses() {
-    for mut world in Setup::each(faulty) {
+    for mut world in Setup::each_tongue(faulty) {
         let ana = world.enter("/ws/chat/ana");
         let ben = world.enter("/ws/chat/ben");
         // One on each shard, and one that goes on sending behind the message that panics.
@@ -98,7 +98,7 @@ fn a_panic_closes_its_connection_and_nobody_elses() {
 
 #[test]
 fn what_the_engine_cannot_store_is_told_to_its_publisher() {
-    for mut world in Setup::each(faulty) {
+    for mut world in Setup::each_tongue(faulty) {
         for room in ["broken", "dropped"] {
             let ana = world.enter(&format!("/ws/{room}"));
             world.say(ana, r#"{"type":"message","text":"x","ref":"1"}"#);

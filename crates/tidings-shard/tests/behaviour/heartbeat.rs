@@ -6,7 +6,7 @@ use crate::support::{Seen, Setup};
 
 #[test]
 fn a_silent_client_is_pinged_and_lives_when_it_answers() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat");
         world.advance(world.limits.ping_interval_ms - 100);
         assert!(world.take(ana).is_empty());
@@ -21,7 +21,7 @@ fn a_silent_client_is_pinged_and_lives_when_it_answers() {
 
 #[test]
 fn no_ping_is_sent_where_data_moves() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat");
         let ben = world.enter("/ws/chat");
         for _ in 0..20 {
@@ -36,7 +36,7 @@ fn no_ping_is_sent_where_data_moves() {
 
 #[test]
 fn a_client_without_a_sign_of_life_is_closed_with_4001() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat");
         world.client(ana).rude = true;
         world.advance(world.limits.ping_interval_ms + world.limits.pong_timeout_ms + 200);

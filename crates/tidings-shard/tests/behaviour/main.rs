@@ -17,6 +17,7 @@ mod memberships;
 mod policies;
 mod polls;
 mod presence_and_typing;
+mod protobuf;
 mod recovery;
 mod sends;
 mod sessions;

@@ -7,7 +7,7 @@ use crate::support::Setup;
 
 #[test]
 fn who_leaves_and_comes_back_at_once_sees_nothing_twice() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat/ana");
         for number in 0..10 {
             world.say(ana, &number.to_string());
@@ -67,7 +67,7 @@ fn a_join_that_was_left_before_its_answer_is_answered_all_the_same() {
 
 #[test]
 fn a_guest_of_the_lobby_that_names_its_position_there_gets_what_it_missed() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/lobby/ana");
         world.say(ana, "one");
         world.say(ana, "two");
@@ -111,7 +111,7 @@ fn a_connection_is_in_no_more_rooms_than_it_may() {
 
 #[test]
 fn the_limit_of_rooms_is_the_nodes_whichever_shards_they_are_in() {
-    for mut world in Setup::each(|setup| setup.limits.rooms_max = 2) {
+    for mut world in Setup::each_tongue(|setup| setup.limits.rooms_max = 2) {
         let ana = world.enter("/ws/one");
         world.enter("/ws/two");
         let cleo = world.enter("/ws/one");

@@ -6,11 +6,10 @@ use tidings_core::{RoomOptions, SlowConsumerPolicy};
 use tidings_protocol::server::Received;
 use tidings_protocol::{GapReason, Limits};
 
-use crate::support::client::handshake;
 use crate::support::{ClientId, Seen, Setup, World};
 
 fn worlds(policy: SlowConsumerPolicy) -> impl Iterator<Item = World> {
-    Setup::each(move |setup| {
+    Setup::each_tongue(move |setup| {
         setup.limits = Limits {
             outbox_bytes_max: 4 * 1024,
             messages_per_second_max: 0,
@@ -24,7 +23,7 @@ fn worlds(policy: SlowConsumerPolicy) -> impl Iterator<Item = World> {
 
 fn enter_narrow(world: &mut World, path: &str) -> ClientId {
     let id = world.dial_with(2_048);
-    world.raw(id, &handshake(path, false));
+    world.raw(id, &world.handshake(path));
     world.pump();
     world.greeted(id);
     id

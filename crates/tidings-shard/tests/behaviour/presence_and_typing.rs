@@ -31,7 +31,7 @@ fn users(world: &mut World, client: ClientId) -> Vec<(String, u64)> {
 
 #[test]
 fn others_see_a_user_come_with_the_first_device_and_go_with_the_last() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat/ana");
         let phone = world.enter("/ws/chat/ben");
         assert_eq!(told(&mut world, ana), [("joined", "ben".into())]);
@@ -51,7 +51,7 @@ fn others_see_a_user_come_with_the_first_device_and_go_with_the_last() {
 
 #[test]
 fn whoever_resumes_within_the_grace_was_never_gone() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat/ana");
         let ben = world.connect("/ws/chat/ben");
         let Some(Received::Session(session)) = world.frames(ben).into_iter().next() else { panic!() };
@@ -67,7 +67,7 @@ fn whoever_resumes_within_the_grace_was_never_gone() {
 
 #[test]
 fn typing_is_told_once_and_ends_by_itself() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat/ana");
         let ben = world.enter("/ws/chat/ben");
         told(&mut world, ana);
@@ -83,7 +83,7 @@ fn typing_is_told_once_and_ends_by_itself() {
 
 #[test]
 fn typing_ends_with_a_message_with_leaving_and_with_the_connection() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat/ana");
         for ending in ["message", "leave", "typing_stop", "cut"] {
             let ben = world.enter("/ws/chat/ben");
@@ -107,7 +107,7 @@ fn typing_ends_with_a_message_with_leaving_and_with_the_connection() {
 
 #[test]
 fn a_big_room_is_not_told_of_typing() {
-    for mut world in Setup::each(|setup| setup.limits.typing_members_max = 2) {
+    for mut world in Setup::each_tongue(|setup| setup.limits.typing_members_max = 2) {
         let members: Vec<_> = (0..12).map(|number| world.enter(&format!("/ws/chat/user{number}"))).collect();
         for &member in &members {
             world.take(member);
@@ -121,7 +121,7 @@ fn a_big_room_is_not_told_of_typing() {
 
 #[test]
 fn a_big_room_is_told_of_many_at_once() {
-    for mut world in Setup::each(|setup| setup.limits.presence_single_users_max = 3) {
+    for mut world in Setup::each_tongue(|setup| setup.limits.presence_single_users_max = 3) {
         let ana = world.enter("/ws/chat/ana");
         for number in 0..50 {
             world.enter(&format!("/ws/chat/user{number:02}"));
@@ -146,7 +146,7 @@ fn a_big_room_is_told_of_many_at_once() {
 
 #[test]
 fn a_guest_who_types_is_told_that_nobody_can_be_told_its_name() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let guest = world.enter("/ws/chat");
         world.say(guest, r#"{"type":"typing_start"}"#);
         let Received::Error(error) = world.frame(guest) else { panic!("no error") };

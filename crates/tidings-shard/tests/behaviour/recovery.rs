@@ -5,13 +5,12 @@ use tidings_core::telemetry::Counter;
 use tidings_protocol::GapReason;
 use tidings_protocol::server::Received;
 
-use crate::support::client::handshake;
 use crate::support::{ClientId, Seen, Setup, World};
 
 /// A client for which the network holds little.
 fn enter_narrow(world: &mut World, path: &str) -> ClientId {
     let id = world.dial_with(4_096);
-    world.raw(id, &handshake(path, false));
+    world.raw(id, &world.handshake(path));
     world.pump();
     world.greeted(id);
     id
@@ -19,7 +18,7 @@ fn enter_narrow(world: &mut World, path: &str) -> ClientId {
 
 #[test]
 fn a_client_that_comes_back_with_its_position_misses_nothing() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat/ana");
         let ben = world.enter("/ws/chat/ben");
         world.say(ana, "seen");
@@ -41,7 +40,7 @@ fn a_client_that_comes_back_with_its_position_misses_nothing() {
 
 #[test]
 fn what_history_no_longer_holds_is_told_as_a_gap() {
-    for mut world in Setup::each(|setup| setup.limits.room_history_messages = 5) {
+    for mut world in Setup::each_tongue(|setup| setup.limits.room_history_messages = 5) {
         let ana = world.enter("/ws/chat/ana");
         for number in 0..20 {
             world.say(ana, &number.to_string());
@@ -89,7 +88,7 @@ fn who_waited_in_an_empty_room_is_told_what_a_restart_may_have_lost() {
 
 #[test]
 fn slow_consumer_catches_up_without_loss_and_costs_bounded_memory() {
-    for mut world in Setup::each(|setup| {
+    for mut world in Setup::each_tongue(|setup| {
         setup.limits.outbox_bytes_max = 8 * 1024;
         setup.limits.messages_per_second_max = 0;
         setup.limits.room_history_messages = 2_000;
@@ -116,7 +115,7 @@ fn slow_consumer_catches_up_without_loss_and_costs_bounded_memory() {
 
 #[test]
 fn slow_consumer_whose_history_is_gone_is_told_a_gap() {
-    for mut world in Setup::each(|setup| {
+    for mut world in Setup::each_tongue(|setup| {
         setup.limits.outbox_bytes_max = 2 * 1024;
         setup.limits.messages_per_second_max = 0;
         setup.limits.room_history_messages = 10;
@@ -170,7 +169,7 @@ fn a_subscription_behind_a_blocked_connection_is_not_forgotten() {
 
 #[test]
 fn an_inbox_that_overflows_loses_nothing_for_anybody() {
-    for mut world in Setup::each(|setup| {
+    for mut world in Setup::each_tongue(|setup| {
         setup.limits.inbox_messages_max = 3;
         setup.limits.messages_per_second_max = 0;
     }) {
@@ -189,7 +188,7 @@ fn an_inbox_that_overflows_loses_nothing_for_anybody() {
 
 #[test]
 fn a_message_larger_than_the_outbox_still_arrives() {
-    for mut world in Setup::each(|setup| setup.limits.outbox_bytes_max = 1_024) {
+    for mut world in Setup::each_tongue(|setup| setup.limits.outbox_bytes_max = 1_024) {
         let ana = world.enter("/ws/chat/ana");
         let narrow = enter_narrow(&mut world, "/ws/chat/narrow");
         let large = "x".repeat(60_000);

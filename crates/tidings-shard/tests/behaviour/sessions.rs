@@ -43,7 +43,7 @@ fn texts(restore: &Restore) -> Vec<String> {
 
 #[test]
 fn the_textbooks_exchange_restores_what_was_missed() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let (ana, session) = begin(&mut world, "ana");
         let (ben, _) = begin(&mut world, "ben");
         world.say(ben, "seen");
@@ -63,7 +63,7 @@ fn the_textbooks_exchange_restores_what_was_missed() {
 
 #[test]
 fn a_session_comes_back_to_all_its_rooms() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let (ana, session) = begin(&mut world, "ana");
         world.say(ana, r#"{"type":"join","room":"a"}"#);
         world.say(ana, r#"{"type":"join","room":"b"}"#);
@@ -92,7 +92,7 @@ fn a_session_comes_back_to_all_its_rooms() {
 
 #[test]
 fn what_was_sent_into_a_broken_connection_is_not_called_recovered() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let (ana, session) = begin(&mut world, "ana");
         world.say(ana, r#"{"type":"join","room":"a"}"#);
         let ben = world.enter("/ws/a/ben");
@@ -108,7 +108,7 @@ fn what_was_sent_into_a_broken_connection_is_not_called_recovered() {
 
 #[test]
 fn a_newer_connection_takes_over_and_nothing_is_lost_or_doubled() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let (old, session) = begin(&mut world, "ana");
         let (ben, _) = begin(&mut world, "ben");
         world.say(ben, "one");
@@ -128,7 +128,7 @@ fn a_newer_connection_takes_over_and_nothing_is_lost_or_doubled() {
 
 #[test]
 fn of_many_claimants_one_has_the_session_and_the_others_are_told() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let (_, session) = begin(&mut world, "ana");
         let claimants: Vec<_> = (0..6).map(|_| world.connect("/ws")).collect();
         for &claimant in &claimants {
@@ -157,7 +157,7 @@ fn of_many_claimants_one_has_the_session_and_the_others_are_told() {
 
 #[test]
 fn a_session_that_nobody_knows_begins_anew_and_positions_still_recover() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let (ben, _) = begin(&mut world, "ben");
         world.say(ben, "one");
         world.say(ben, "two");
@@ -175,7 +175,7 @@ fn a_session_that_nobody_knows_begins_anew_and_positions_still_recover() {
 
 #[test]
 fn nobody_gets_the_session_of_somebody_else() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let (ana, session) = begin(&mut world, "ana");
         for connected in [true, false] {
             if !connected {
@@ -196,7 +196,7 @@ fn nobody_gets_the_session_of_somebody_else() {
 
 #[test]
 fn a_session_ends_with_its_window() {
-    for mut world in Setup::each(|setup| setup.limits.session_window_ms = 60_000) {
+    for mut world in Setup::each_tongue(|setup| setup.limits.session_window_ms = 60_000) {
         for (away_ms, comes_back) in [(50_000, true), (61_000, false)] {
             let (ana, session) = begin(&mut world, "ana");
             cut(&mut world, ana);
@@ -209,7 +209,7 @@ fn a_session_ends_with_its_window() {
 
 #[test]
 fn a_message_to_a_user_reaches_all_the_users_devices_and_waits_for_those_that_are_away() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let (phone, session) = begin(&mut world, "ana");
         let laptop = world.enter("/ws/chat/ana");
         let ben = world.enter("/ws/chat/ben");

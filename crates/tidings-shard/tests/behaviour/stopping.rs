@@ -6,7 +6,7 @@ use crate::support::{Seen, Setup};
 
 #[test]
 fn who_is_ready_for_the_restart_is_closed_with_1012() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat");
         world.drain();
         world.pump();
@@ -21,7 +21,7 @@ fn who_is_ready_for_the_restart_is_closed_with_1012() {
 
 #[test]
 fn who_is_silent_is_closed_with_1001_after_the_wait() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat");
         let ben = world.enter("/ws/chat");
         world.drain();
@@ -37,7 +37,7 @@ fn who_is_silent_is_closed_with_1001_after_the_wait() {
 
 #[test]
 fn what_is_pending_is_sent_before_the_end() {
-    for mut world in Setup::each(|_| {}) {
+    for mut world in Setup::each_tongue(|_| {}) {
         let ana = world.enter("/ws/chat");
         let slow = world.dial_with(1_024);
         world.raw(slow, &crate::support::client::handshake("/ws/chat", false));
@@ -58,7 +58,7 @@ fn what_is_pending_is_sent_before_the_end() {
 
 #[test]
 fn who_never_reads_does_not_keep_the_node_from_ending() {
-    for mut world in Setup::each(|setup| {
+    for mut world in Setup::each_tongue(|setup| {
         setup.limits.drain_timeout_ms = 3_000;
         setup.limits.close_timeout_ms = 60_000;
     }) {

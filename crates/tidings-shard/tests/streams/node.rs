@@ -93,7 +93,12 @@ impl Node {
 
 pub(crate) fn opened(target: &str) -> Purpose {
     let target = target.to_owned();
-    Purpose::WebSocket(Handshake { target, deflate_window_bits: None, unread: Vec::new() })
+    Purpose::WebSocket(Handshake {
+        target,
+        deflate_window_bits: None,
+        is_protobuf: false,
+        unread: Vec::new(),
+    })
 }
 
 /// The bytes of a handshake's request.

@@ -1,12 +1,14 @@
 //! A client on the simulated network: speaks WebSocket by the codec's client role, reads event
 //! streams and HTTP answers, writes down what it sees.
 
+use tidings_protocol::proto::SUBPROTOCOL;
 use tidings_protocol::server::{Received, decode};
 use tidings_websocket::frame::Opcode;
 use tidings_websocket::handshake::{ClientKey, ClientRequest, Response};
 use tidings_websocket::{Config, Decoder, Event, Role, Scratch, encoder};
 
 use super::network::Pipe;
+use super::protobuf;
 use super::stream::Stream;
 
 /// What a client saw, in its order.
@@ -76,6 +78,8 @@ pub(crate) struct Client {
     /// The event stream it reads.
     pub(crate) stream: Stream,
     upgraded: bool,
+    /// Whether protobuf was agreed on.
+    is_protobuf: bool,
     head: Vec<u8>,
     decoder: Decoder,
     scratch: Scratch,
@@ -90,6 +94,14 @@ const CONFIG: Config = Config { role: Role::Client, message_bytes_max: 1 << 26, 
 pub(crate) fn handshake(path: &str, offers_compression: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
     request(path, offers_compression).write(&mut bytes);
+    bytes
+}
+
+/// The same of a client that would like protobuf.
+pub(crate) fn handshake_for_protobuf(path: &str, offers_compression: bool) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let subprotocols = &["other.v1", SUBPROTOCOL];
+    ClientRequest { subprotocols, ..request(path, offers_compression) }.write(&mut bytes);
     bytes
 }
 
@@ -130,6 +142,7 @@ impl Client {
             opened: None,
             stream: Stream::default(),
             upgraded: false,
+            is_protobuf: false,
             head: Vec::new(),
             decoder: Decoder::new(false),
             scratch: Scratch::new(),
@@ -143,9 +156,12 @@ impl Client {
         self
     }
 
-    /// A text frame.
+    /// A text frame, or what says the same in protobuf.
     pub(crate) fn text(&self, text: &str) {
-        self.frame(Opcode::Text, text.as_bytes());
+        match self.is_protobuf {
+            true => self.frame(Opcode::Binary, &protobuf::client_frame(text)),
+            false => self.frame(Opcode::Text, text.as_bytes()),
+        }
     }
 
     /// A binary frame.
@@ -199,7 +215,9 @@ impl Client {
         if status == 101 {
             let offers_compression = headers.clone().any(|(name, _)| name == "Sec-WebSocket-Extensions");
             let answer = Response { status, headers };
-            let agreed = request("/", offers_compression).verify(&answer).expect("a correct handshake");
+            let asked = ClientRequest { subprotocols: &[SUBPROTOCOL], ..request("/", offers_compression) };
+            let agreed = asked.verify(&answer).expect("a correct handshake");
+            self.is_protobuf = agreed.subprotocol.is_some();
             self.decoder = Decoder::new(agreed.deflate.is_some());
             self.upgraded = true;
             let mut rest = self.head.split_off(head_bytes);
@@ -238,6 +256,9 @@ impl Client {
             let seen = match step.event {
                 Some(Event::Text(text)) => {
                     Some(decode(text).map_or_else(|_| Seen::Text(text.to_owned()), Seen::Frame))
+                }
+                Some(Event::Binary(bytes)) if self.is_protobuf => {
+                    Some(Seen::Frame(protobuf::received(bytes)))
                 }
                 Some(Event::Binary(bytes)) => Some(Seen::Binary(bytes.to_vec())),
                 Some(Event::Ping(payload)) => {

@@ -6,6 +6,7 @@
 pub(crate) mod client;
 pub(crate) mod held;
 pub(crate) mod network;
+pub(crate) mod protobuf;
 pub(crate) mod random;
 pub(crate) mod stream;
 pub(crate) mod world;

@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) compression: bool,
     pub(crate) origins: Vec<&'static str>,
     pub(crate) chopped_percent: usize,
+    /// Whether WebSockets that are opened as usual speak protobuf.
+    pub(crate) protobuf: bool,
     pub(crate) seed: u64,
     /// When the engine began: where its knowledge of rooms does.
     pub(crate) started: Timestamp,
@@ -52,6 +54,7 @@ impl Default for Setup {
             compression: true,
             origins: Vec::new(),
             chopped_percent: 0,
+            protobuf: false,
             seed: 1,
             started: Timestamp(0),
             engine: Box::new(|engine| engine),
@@ -77,6 +80,7 @@ pub(crate) struct World {
     gates: Vec<Arc<Gate<Socket>>>,
     counters: Vec<Arc<Counters>>,
     clients: Vec<Client>,
+    protobuf: bool,
 }
 
 /// Keeps visitors that are no WebSocket.
@@ -106,6 +110,13 @@ impl Setup {
                 setup.build()
             })
             .into_iter()
+    }
+
+    /// The same, once more with everybody speaking protobuf: for what does not depend on the bytes.
+    pub(crate) fn each_tongue(mut change: impl FnMut(&mut Setup)) -> impl Iterator<Item = World> {
+        let mut setup = Setup { shards: 3, chopped_percent: 60, protobuf: true, ..Setup::default() };
+        change(&mut setup);
+        Self::each(change).chain([setup.build()])
     }
 
     /// Starts it.
@@ -143,6 +154,7 @@ impl Setup {
             gates: Vec::new(),
             counters: Vec::new(),
             clients: Vec::new(),
+            protobuf: self.protobuf,
         };
         let context =
             Context { reception: Arc::clone(&world.reception) as Arc<dyn Reception<Socket>>, ..context };
@@ -206,9 +218,17 @@ impl World {
     /// A client opens a WebSocket.
     pub(crate) fn connect(&mut self, path: &str) -> ClientId {
         let id = self.dial();
-        self.raw(id, &client::handshake(path, false));
+        self.raw(id, &self.handshake(path));
         self.pump();
         id
+    }
+
+    /// A handshake as everybody here offers it.
+    pub(crate) fn handshake(&self, path: &str) -> Vec<u8> {
+        match self.protobuf {
+            true => client::handshake_for_protobuf(path, false),
+            false => client::handshake(path, false),
+        }
     }
 
     /// A client opens a WebSocket and is told its session.
@@ -282,7 +302,8 @@ impl World {
         self.clients.push(Client::new(pipe).upgraded());
         let (seat, _) = self.capacity.seat();
         let (target, unread) = (target.to_owned(), unread.to_vec());
-        let purpose = Purpose::WebSocket(Handshake { target, deflate_window_bits: None, unread });
+        let purpose =
+            Purpose::WebSocket(Handshake { target, deflate_window_bits: None, is_protobuf: false, unread });
         self.gates[0].arrive(Arrival { socket, seat, purpose });
         self.network.wake(0);
         ClientId(self.clients.len() - 1)

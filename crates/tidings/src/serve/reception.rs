@@ -43,6 +43,7 @@ fn websocket(upgraded: Upgraded) -> Arrival {
     let purpose = Purpose::WebSocket(Handshake {
         target: upgraded.target,
         deflate_window_bits: upgraded.deflate.map(|agreed| agreed.server_max_window_bits),
+        is_protobuf: upgraded.is_protobuf,
         unread: upgraded.unread,
     });
     Arrival { socket, seat: seat_of(upgraded.seat), purpose }
