@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tidings_protocol::codes::ErrorCode;
 use tidings_protocol::{FrameError, RoomName, ServerFrame, UserId};
 
+use super::client::Standing;
 use super::{Messaging, Ticket};
 use crate::event::{Event, EventKind};
 use crate::outlet::{Outlet, Telling};
@@ -55,7 +56,8 @@ impl<E: Default> Messaging<E> {
                 let client = &self.clients[member.slot as usize];
                 let is_author =
                     telling.event.author().is_some_and(|user| client.identity.user.as_ref() == Some(user));
-                if is_author {
+                // Who never introduced itself knows no frames but messages.
+                if is_author || client.standing != Standing::Session {
                     continue;
                 }
                 match outlet.tell(member.slot, &mut telling) {
