@@ -3,12 +3,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tidings_protocol::Limits;
+use tidings_protocol::{Limits, Origins};
 use tidings_shard::head::{self, Head, Rules};
+use tidings_shard::http::Terms;
 
 fuzz_target!(|input: &[u8]| {
     let limits = Limits { head_bytes_max: 1_024, headers_max: 16, ..Limits::default() };
-    let rules = Rules { limits: &limits, node: "n1", echo: true, compression: true };
+    let origins = Origins::default();
+    let rules = Rules { limits: &limits, node: "n1", echo: true, compression: true, origins: &origins };
     let whole = head::read(input, rules);
     check(&whole, input, &limits);
     // Cut anywhere, the beginning asks for more or says already what the whole says.
@@ -21,8 +23,9 @@ fuzz_target!(|input: &[u8]| {
                 assert_eq!(early.head_bytes, late.head_bytes);
                 assert_eq!(early.response, late.response);
             }
+            (Head::Request(early), Head::Request(late)) => assert_eq!(early.head_bytes, late.head_bytes),
             // What is too large is not read on, be the rest good or bad.
-            (Head::Refused(early), Head::Refused(late)) => {
+            (Head::Refused(early, _), Head::Refused(late, _)) => {
                 assert!(early.status == late.status || early.status == 431);
             }
             (early, late) => panic!("cut at {cut}: {early:?}, whole: {late:?}"),
@@ -42,9 +45,10 @@ fn check(head: &Head, input: &[u8], limits: &Limits) {
             assert!(opening.head_bytes <= input.len().min(limits.head_bytes_max));
             assert_eq!(status(&opening.response), 101);
         }
-        Head::Refused(refused) => {
+        Head::Request(request) => assert!(request.head_bytes <= input.len().min(limits.head_bytes_max)),
+        Head::Refused(refused, _) => {
             let mut answer = Vec::new();
-            head::write_refusal(&mut answer, refused, "n1");
+            head::write_refusal(&mut answer, refused, &Terms::default(), "n1");
             assert_eq!(status(&answer), refused.status);
         }
     }
