@@ -23,6 +23,8 @@ mod cors;
 mod parameters;
 mod routes;
 
+mod grpc;
+
 pub use passage::Passage;
 pub use server::{Server, Visitor};
 pub use state::{Setup, Shards};

@@ -27,13 +27,13 @@ use crate::state::State;
 
 /// What the pipe holds in each direction: a few events. More waits in the shard's outbox, where
 /// the rules for slow readers are.
-const PIPE_BYTES: usize = 16 * 1024;
+pub(crate) const PIPE_BYTES: usize = 16 * 1024;
 /// Shards answer with a handful of headers.
 const ANSWER_HEADERS_MAX: usize = 32;
 /// Most heads fit into this with the first event behind them, and need one read.
 const HEAD_BYTES: usize = 1024;
 /// What is moved from the pipe at once.
-const PIECE_BYTES: usize = 8 * 1024;
+pub(crate) const PIECE_BYTES: usize = 8 * 1024;
 
 /// Headers that mean something to a shard, beside `access-control-`, cookies and the length.
 const PASSED: [HeaderName; 7] = [
@@ -88,7 +88,7 @@ fn open(state: &State, version: Version) -> Result<DuplexStream, Problem> {
     Ok(pipe)
 }
 
-fn stopping() -> Problem {
+pub(crate) fn stopping() -> Problem {
     Problem::new(ErrorCode::Restarting, "this node starts or stops: connect again in a moment")
 }
 

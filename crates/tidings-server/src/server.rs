@@ -4,7 +4,6 @@
 //! Owned by the binary. Refuses connections over `http_connections_max`, and keeps no task beyond
 //! [`Server::drain`].
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,13 +14,15 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use socket2::{SockRef, TcpKeepalive};
+use tidings_protocol::Limits;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
 
 use crate::activity::Activity;
 use crate::routes;
-use crate::state::{Seat, Setup, Shards, State};
+use crate::state::{Readiness, Seat, Setup, Shards, State};
 use crate::stream::Stream;
 use crate::upgrade::Departure;
 
@@ -75,13 +76,14 @@ impl Server {
     /// If called twice: wiring is ours to get right.
     pub fn connect(&self, shards: Shards) {
         assert!(self.inner.state.shards.set(shards).is_ok(), "the shards are named once");
+        self.inner.state.turn(Readiness::Ready);
     }
 
     /// Takes a connection, from any thread. Gives it back when as many are served as may be, or
     /// when the server drains.
     pub fn receive(&self, visitor: Visitor) -> Result<(), Visitor> {
         let inner = &self.inner;
-        if inner.state.draining.load(Ordering::Relaxed) {
+        if inner.state.readiness() == Readiness::Draining {
             return Err(visitor);
         }
         let Ok(place) = Arc::clone(&inner.places).try_acquire_owned() else { return Err(visitor) };
@@ -91,7 +93,7 @@ impl Server {
 
     /// From now on `/ready` says no, so that load balancers look elsewhere.
     pub fn announce_stop(&self) {
-        self.inner.state.draining.store(true, Ordering::Relaxed);
+        self.inner.state.turn(Readiness::Draining);
     }
 
     /// Takes no more connections, lets requests under way finish, and returns when all connections
@@ -128,9 +130,22 @@ fn builder(setup: &Setup) -> auto::Builder<TokioExecutor> {
     builder
 }
 
+/// Lets the system find out that a client's machine is gone: a silent stream may live for days, and
+/// what it has no pings for, such as gRPC, would keep its seat. Without it, it lives as it did before.
+fn keep_alive(socket: &std::net::TcpStream, limits: &Limits) {
+    // The system counts in seconds, and takes none below one.
+    let seconds = |ms: u64| Duration::from_secs(ms.div_ceil(1_000).clamp(1, 32_767));
+    let probes = TcpKeepalive::new()
+        .with_time(seconds(limits.ping_interval_ms))
+        .with_interval(seconds(limits.pong_timeout_ms))
+        .with_retries(2);
+    let _ = SockRef::from(socket).set_tcp_keepalive(&probes);
+}
+
 /// A connection's whole life here.
 async fn serve(inner: Arc<Inner>, visitor: Visitor, _place: OwnedSemaphorePermit) {
     let Visitor { socket, prefix, seat } = visitor;
+    keep_alive(&socket, inner.state.limits());
     let activity = Arc::new(Activity::default());
     let node = Arc::clone(&inner.state.setup.node);
     let Ok(stream) = Stream::new(socket, prefix, Arc::clone(&activity), node) else { return };

@@ -1,10 +1,10 @@
 //! What every request may need: the engine, the limits, and what is known about the node.
 //!
 //! Made by the binary, shared by all tasks of the control plane. Refuses to change after start,
-//! except for the one word "draining".
+//! except that the node becomes ready, and drains.
 
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -13,6 +13,7 @@ use tidings_core::telemetry::Counters;
 use tidings_core::{Engine, People};
 use tidings_protocol::codes::ErrorCode;
 use tidings_protocol::{Limits, Origins};
+use tokio::sync::watch;
 
 use crate::answer::Problem;
 use crate::passage::Passage;
@@ -55,11 +56,22 @@ pub struct Shards {
 /// the business of whoever counts connections.
 pub(crate) type Seat = Box<dyn Any + Send>;
 
+/// Whether the node takes traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Not yet.
+    Starting,
+    /// It does.
+    Ready,
+    /// Never again.
+    Draining,
+}
+
 /// See the module.
 pub(crate) struct State {
     pub(crate) setup: Setup,
     pub(crate) shards: OnceLock<Shards>,
-    pub(crate) draining: AtomicBool,
+    readiness: watch::Sender<Readiness>,
     pub(crate) requests: RequestCounts,
 }
 
@@ -68,7 +80,7 @@ impl State {
         Self {
             setup,
             shards: OnceLock::new(),
-            draining: AtomicBool::new(false),
+            readiness: watch::Sender::new(Readiness::Starting),
             requests: RequestCounts::default(),
         }
     }
@@ -86,9 +98,30 @@ impl State {
         })
     }
 
+    /// The shards are there, or the node begins to stop, which nothing takes back.
+    pub(crate) fn turn(&self, readiness: Readiness) {
+        self.readiness.send_if_modified(|now| {
+            let changes = *now != Readiness::Draining && *now != readiness;
+            if changes {
+                *now = readiness;
+            }
+            changes
+        });
+    }
+
+    /// Whether the node takes traffic, and why not.
+    pub(crate) fn readiness(&self) -> Readiness {
+        *self.readiness.borrow()
+    }
+
+    /// The same, and its changes.
+    pub(crate) fn watch_readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.subscribe()
+    }
+
     /// Whether the node takes traffic.
     pub(crate) fn is_ready(&self) -> bool {
-        self.shards.get().is_some() && !self.draining.load(Ordering::Relaxed)
+        self.readiness() == Readiness::Ready
     }
 
     /// The control plane owns its clock; the engine is told the time.

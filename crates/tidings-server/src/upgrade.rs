@@ -19,6 +19,7 @@ use tidings_protocol::codes::ErrorCode;
 use tidings_protocol::proto::SUBPROTOCOL;
 use tidings_websocket::deflate::Agreed;
 use tidings_websocket::handshake::{self, Refusal};
+use tokio::io::DuplexStream;
 
 use crate::activity::Activity;
 use crate::answer::Problem;
@@ -49,6 +50,8 @@ pub enum Carrier {
     Socket(std::net::TcpStream),
     /// A stream of an HTTP/2 connection that stays here.
     Stream(Substream),
+    /// A pipe within the process, whose other end speaks gRPC.
+    Pipe(DuplexStream),
 }
 
 /// Marks the answer after which a connection or a stream leaves.

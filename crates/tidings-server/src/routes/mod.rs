@@ -4,9 +4,9 @@
 
 mod operations;
 mod page;
-mod people;
-mod publish;
-mod rooms;
+pub(crate) mod people;
+pub(crate) mod publish;
+pub(crate) mod rooms;
 
 mod metrics;
 mod process;
@@ -22,6 +22,7 @@ use tidings_protocol::codes::ErrorCode;
 
 use crate::answer::Problem;
 use crate::cors;
+use crate::grpc;
 use crate::passage;
 use crate::state::State;
 use crate::upgrade;
@@ -44,6 +45,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         // Before the layer, which a browser's question with OPTIONS has to reach.
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&state), cors::allow));
+    let grpc = grpc::router(&state);
     let mut router = ours
         // Shards serve these; which methods, they know.
         .route("/events", any(passage::pass))
@@ -56,6 +58,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
     }
     router
         .merge(page::router())
+        .merge(grpc)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         // Each route bounds its own body, with an answer of ours.

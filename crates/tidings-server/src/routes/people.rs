@@ -9,11 +9,12 @@ use axum::extract::{RawQuery, State as Extract};
 use axum::response::Response;
 use serde::Deserialize;
 use tidings_core::Post;
-use tidings_protocol::UserId;
+use tidings_core::presence::RoomPresence;
 use tidings_protocol::codes::ErrorCode;
 use tidings_protocol::rest::{
     DisconnectAnswer, OnlineAnswer, PresenceAnswer, PresenceEntry, TypingAnswer, names,
 };
+use tidings_protocol::{RoomName, UserId};
 
 use super::page_size;
 use crate::answer::{Problem, json};
@@ -33,10 +34,8 @@ pub(super) async fn in_room(
     Room(room): Room,
     Asked(query): Asked<PresenceQuery>,
 ) -> Result<Response, Problem> {
-    let limits = state.limits();
-    let after = query.after.map(|name| user(&name, limits)).transpose()?;
-    let users_max = page_size(query.limit, limits.presence_page_max)?;
-    let page = state.setup.people.presence.in_room(&room, after.as_ref(), users_max);
+    let after = query.after.map(|name| user(&name, state.limits())).transpose()?;
+    let page = page(&state, &room, after.as_ref(), query.limit)?;
     let users = page.users.iter().map(|(user, connections)| PresenceEntry {
         user_id: user.as_str().to_owned(),
         connections: *connections,
@@ -47,6 +46,17 @@ pub(super) async fn in_room(
         total: page.total,
         complete: page.complete,
     }))
+}
+
+/// A page of a room's users.
+pub(crate) fn page(
+    state: &State,
+    room: &RoomName,
+    after: Option<&UserId>,
+    limit: Option<usize>,
+) -> Result<RoomPresence, Problem> {
+    let users_max = page_size(limit, state.limits().presence_page_max)?;
+    Ok(state.setup.people.presence.in_room(room, after, users_max))
 }
 
 /// `GET /rooms/{room}/typing`.

@@ -151,7 +151,8 @@ async fn said(
     Ok(json(&PublishAnswer { id: published.id.0 }))
 }
 
-async fn publish(state: &State, publication: Publication) -> Result<Published, Problem> {
+/// Stores a message, if its size and shape are what every door takes.
+pub(crate) async fn publish(state: &State, publication: Publication) -> Result<Published, Problem> {
     check_size(&publication.payload, state.limits())?;
     check_depth(&publication.payload)?;
     ask(state, |engine, now, done| engine.publish(now, publication, done)).await

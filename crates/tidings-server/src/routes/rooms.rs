@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tidings_core::{Position, RoomSummary, recovery};
 use tidings_protocol::codes::ErrorCode;
 use tidings_protocol::rest::{RoomEntry, RoomsAnswer, encode_history};
-use tidings_protocol::{MessageId, RoomName};
+use tidings_protocol::{Message, MessageId, RoomName};
 
 use super::page_size;
 use crate::answer::{Problem, json, raw_json};
@@ -33,28 +33,38 @@ pub(super) struct RoomsQuery {
     limit: Option<usize>,
 }
 
-/// `GET /rooms/{room}/messages`: `complete` means that the answer reaches from `after` to the
-/// room's newest message and nothing is missing between.
+/// `GET /rooms/{room}/messages`.
 pub(super) async fn history(
     Extract(state): Extract<Arc<State>>,
     Room(room): Room,
     Asked(query): Asked<HistoryQuery>,
 ) -> Result<Response, Problem> {
-    if query.after >= MessageId::LIMIT {
+    let (messages, complete) = read(&state, &room, query.after, query.limit).await?;
+    let mut body = Vec::new();
+    encode_history(&room, &messages, complete, &mut body);
+    Ok(raw_json(body))
+}
+
+/// A stretch of a room's log, and whether it is complete: it reaches from `after` to the room's newest
+/// message and nothing is missing between.
+pub(crate) async fn read(
+    state: &State,
+    room: &RoomName,
+    after: u64,
+    limit: Option<usize>,
+) -> Result<(Vec<Arc<Message>>, bool), Problem> {
+    if after >= MessageId::LIMIT {
         return Err(Problem::new(ErrorCode::BadQuery, "after is not below 2^53: give a message's id"));
     }
-    let after = MessageId(query.after);
-    let messages_max = page_size(query.limit, state.limits().history_page_messages_max)?;
-    let asked = room.clone();
-    let page = ask(&state, |engine, now, done| {
-        engine.history(now, &asked, Position::After(after), messages_max, done);
+    let after = MessageId(after);
+    let messages_max = page_size(limit, state.limits().history_page_messages_max)?;
+    let page = ask(state, |engine, now, done| {
+        engine.history(now, room, Position::After(after), messages_max, done);
     })
     .await?;
     let to_the_end = page.messages.last().map_or(after, |last| last.id) >= page.head;
     let complete = to_the_end && recovery::gap(after, &page, state.now()).is_none();
-    let mut body = Vec::new();
-    encode_history(&room, &page.messages, complete, &mut body);
-    Ok(raw_json(body))
+    Ok((page.messages, complete))
 }
 
 /// `GET /rooms`.

@@ -123,3 +123,20 @@ fn a_node_that_stops_opens_no_new_streams() {
         assert_eq!(refusal(asked).await, (503, "restarting".into()));
     });
 }
+
+#[test]
+fn protobuf_is_agreed_on_in_the_answer_where_it_is_offered() {
+    let node = Node::start();
+    node.runtime.block_on(async {
+        let mut client = Http2::to(&node).await;
+        for (offered, is_agreed) in [("other, tidings.v1.proto", true), ("other", false)] {
+            let offer = ("sec-websocket-protocol", offered);
+            let response = client.connect("/ws", "websocket", &[VERSION, offer]).await;
+            assert_eq!(response.status(), 200);
+            let agreed = response.headers().get("sec-websocket-protocol");
+            assert_eq!(agreed.is_some_and(|name| name == "tidings.v1.proto"), is_agreed);
+            let _stream = hyper::upgrade::on(response).await.unwrap();
+            assert_eq!(handed_on(&node).is_protobuf, is_agreed);
+        }
+    });
+}

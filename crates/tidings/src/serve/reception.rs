@@ -39,6 +39,7 @@ fn websocket(upgraded: Upgraded) -> Arrival {
     let socket = match upgraded.carrier {
         Carrier::Socket(socket) => Arriving::Tcp(socket),
         Carrier::Stream(stream) => Arriving::Stream(Box::new(stream)),
+        Carrier::Pipe(pipe) => Arriving::Stream(Box::new(pipe)),
     };
     let purpose = Purpose::WebSocket(Handshake {
         target: upgraded.target,

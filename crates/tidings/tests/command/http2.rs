@@ -26,16 +26,16 @@ const CONFIG: Config = Config { role: Role::Client, message_bytes_max: 1 << 24, 
 const MASK: [u8; 4] = [1, 2, 3, 4];
 
 /// Runs a test's story to its end, at most for as long as anybody would wait.
-fn story<T>(story: impl Future<Output = T>) -> T {
+pub(crate) fn story<T>(story: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let patience = Duration::from_secs(30);
     runtime.block_on(async { tokio::time::timeout(patience, story).await.expect("something did not come") })
 }
 
-struct Connection(SendRequest<Empty<Bytes>>);
+pub(crate) struct Connection(SendRequest<Empty<Bytes>>);
 
 impl Connection {
-    async fn to(url: &str) -> Self {
+    pub(crate) async fn to(url: &str) -> Self {
         let address = url.strip_prefix("http://").unwrap();
         let stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -55,7 +55,7 @@ impl Connection {
     }
 
     /// Opens a WebSocket, or says with which status it was refused.
-    async fn websocket(&mut self, path: &str) -> Result<Socket, u16> {
+    pub(crate) async fn websocket(&mut self, path: &str) -> Result<Socket, u16> {
         let offer = Offer::default();
         let request = Request::connect(format!("http://x{path}"))
             .header("sec-websocket-version", "13")
@@ -74,7 +74,7 @@ impl Connection {
     }
 }
 
-struct Socket {
+pub(crate) struct Socket {
     to: WriteHalf<TokioIo<Upgraded>>,
     from: Reader,
 }
@@ -95,14 +95,14 @@ enum Seen {
 }
 
 impl Socket {
-    async fn text(&mut self, text: &str) {
+    pub(crate) async fn text(&mut self, text: &str) {
         let mut frame = Vec::new();
         encoder::masked(&mut frame, MASK, Opcode::Text, text.as_bytes());
         self.to.write_all(&frame).await.unwrap();
     }
 
     /// Reads until a text contains this.
-    async fn text_with(&mut self, part: &str) {
+    pub(crate) async fn text_with(&mut self, part: &str) {
         loop {
             match self.from.see().await {
                 Seen::Text(text) if text.contains(part) => return,

@@ -1,5 +1,6 @@
 //! What somebody who scripts the binary sees: lines, exit codes, signals.
 
+mod grpc;
 mod http2;
 mod process;
 mod serving;

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-fn main() -> std::io::Result<()> {
+pub(crate) fn write() -> std::io::Result<()> {
     // Asked when it runs, not when it is compiled: two checkouts may share a target folder.
     let here = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo names the crate's folder");
     let folder = Path::new(&here).join("../../web");
