@@ -11,6 +11,18 @@ export function soon(what, promise, deadline_ms = DEADLINE_MS) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** Asks again, as soon as the last answer is there, until it is one that fits; gives that. */
+export async function until(what, ask, fits = Boolean) {
+  let is_late = false;
+  const asking = async () => {
+    let answer;
+    do answer = await ask();
+    while (!fits(answer) && !is_late);
+    return answer;
+  };
+  return soon(what, asking()).finally(() => (is_late = true));
+}
+
 /** A queue that is read by condition: `take` gives the first entry that fits, now or when it comes, and removes it. */
 export class Arrivals {
   #entries = [];
