@@ -11,7 +11,7 @@ export async function curl(...words) {
   const { stdout } = await promisify(execFile)("curl", ["--silent", "--show-error", "--include", "--max-time", "40", ...words]);
   const [head, ...rest] = stdout.split("\r\n\r\n");
   const [status_line, ...lines] = head.split("\r\n");
-  const headers = Object.fromEntries(lines.map((line) => line.split(/: */, 2)).map(([name, value]) => [name.toLowerCase(), value]));
+  const headers = Object.fromEntries(lines.map((line) => /^([^:]+): *(.*)$/.exec(line)).map(([, name, value]) => [name.toLowerCase(), value]));
   const body = rest.join("\r\n\r\n");
   const is_json = headers["content-type"]?.startsWith("application/json");
   return { status: Number(status_line.split(" ")[1]), headers, body: is_json ? JSON.parse(body) : body };

@@ -18,11 +18,14 @@ let browser;
 before(async () => (browser = await start_chromium()));
 after(() => browser?.close());
 
-/** A page of the server without code of its own: the printed addresses have no host. */
+/** A page of the server's origin, because the printed addresses have no host. It is made up here and asks for nothing itself. */
 async function open_page(t, url) {
   const page = await browser.newPage();
   t.after(() => page.close());
-  await page.goto(`${url}/health`);
+  const address = `${url}/reader`;
+  await page.route(address, (route) => route.fulfill({ contentType: "text/html", body: '<link rel="icon" href="data:,">' }));
+  await page.goto(address);
+  await page.unroute(address);
   return page;
 }
 

@@ -12,7 +12,7 @@ export function soon(what, promise, deadline_ms = DEADLINE_MS) {
 }
 
 /** Asks again, as soon as the last answer is there, until it is one that fits; gives that. */
-export async function until(what, ask, fits = Boolean) {
+export async function until(what, ask, fits = Boolean, deadline_ms = DEADLINE_MS) {
   let is_late = false;
   const asking = async () => {
     let answer;
@@ -20,7 +20,7 @@ export async function until(what, ask, fits = Boolean) {
     while (!fits(answer) && !is_late);
     return answer;
   };
-  return soon(what, asking()).finally(() => (is_late = true));
+  return soon(what, asking(), deadline_ms).finally(() => (is_late = true));
 }
 
 /** A queue that is read by condition: `take` gives the first entry that fits, now or when it comes, and removes it. */
