@@ -1,4 +1,4 @@
-// The Python package `websockets`, by a script that asserts for itself.
+// Python's clients, by scripts that assert for themselves.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -9,9 +9,20 @@ import { promisify } from "node:util";
 import { python, repository } from "./places.mjs";
 import { Server } from "./server.mjs";
 
-test("Python's websockets exchanges, resumes, pings and closes", async (t) => {
+/** Runs a script; gives the names of the acts that it went through. */
+async function run(name, address) {
+  const { stdout } = await promisify(execFile)(python, [join(repository, "e2e/python", name), address], { timeout: 60_000 });
+  return stdout.trim().split("\n");
+}
+
+test("Python's websockets exchanges, resumes, takes over, types, pings and closes", async (t) => {
   const server = await Server.start(t);
-  const script = join(repository, "e2e/python/exchange.py");
-  const { stdout } = await promisify(execFile)(python, [script, server.websocket_url], { timeout: 60_000 });
-  assert.equal(stdout.trim().split("\n").length, 3, stdout);
+  const ran = await run("exchange.py", server.websocket_url);
+  assert.equal(ran.length, 5, ran.join());
+});
+
+test("Python's httpx and sseclient stream, poll and speak over both versions of HTTP", async (t) => {
+  const server = await Server.start(t);
+  const ran = await run("http_exchange.py", server.url);
+  assert.equal(ran.length, 3, ran.join());
 });

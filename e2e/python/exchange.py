@@ -5,19 +5,9 @@ Ends with 0 when everything was answered as promised; an assertion names what wa
 
 import asyncio
 import json
-import sys
 
+from harness import receive, run
 from websockets.asyncio.client import connect
-
-
-async def receive(websocket, kind):
-    """The next frame of a type; frames of other types are passed over."""
-    async with asyncio.timeout(20):
-        async for text in websocket:
-            frame = json.loads(text)
-            if frame["type"] == kind:
-                return frame
-    raise AssertionError(f"the connection ended before {kind} came")
 
 
 async def compressed_and_plain_clients_understand_each_other(address):
@@ -59,14 +49,37 @@ async def pings_and_closing_follow_the_rfc(address):
     assert websocket.close_code == 1000
 
 
-async def main(address):
-    for act in (
-        compressed_and_plain_clients_understand_each_other,
-        a_session_is_resumed_as_in_the_textbook,
-        pings_and_closing_follow_the_rfc,
-    ):
-        await act(address)
-        print(act.__name__)
+async def a_newer_connection_takes_the_session_over(address):
+    async with connect(f"{address}/ws") as older, connect(f"{address}/ws") as newer:
+        await older.send(json.dumps({"user_id": "cleo", "rooms": ["tower"]}))
+        session = await receive(older, "session")
+        await older.send(json.dumps({"type": "message", "room": "tower", "text": "mine", "ref": "1"}))
+        acknowledged = await receive(older, "ack", ref="1")
+        await newer.send(json.dumps({"session_id": session["session_id"], "positions": {"tower": acknowledged["id"]}}))
+        again = await receive(newer, "session")
+        assert again["resumed"] is True and again["user_id"] == "cleo" and "tower" in again["rooms"], again
+        async with asyncio.timeout(20):
+            await older.wait_closed()
+        assert older.close_code == 4000, older.close_code
+        await newer.send(json.dumps({"type": "message", "room": "tower", "text": "mine", "ref": "1"}))
+        assert await receive(newer, "ack", ref="1") == acknowledged, "the same ref in the same session is stored once"
 
 
-asyncio.run(main(sys.argv[1]))
+async def typing_is_told_as_in_the_textbook(address):
+    async with connect(f"{address}/ws/desk/ana") as ana, connect(f"{address}/ws/desk/ben") as ben:
+        await receive(ana, "user_joined", user_id="ben")
+        await receive(ben, "session")
+        for said, told in (("typing_start", "user_typing"), ("typing_stop", "user_stopped_typing")):
+            await ana.send(json.dumps({"type": said}))
+            assert await receive(ben, told) == {"type": told, "room": "desk", "user_id": "ana"}
+        await ana.send(json.dumps({"type": "message", "text": "Done typing"}))
+        assert (await receive(ben, "message"))["text"] == "Done typing"
+
+
+run(
+    compressed_and_plain_clients_understand_each_other,
+    a_session_is_resumed_as_in_the_textbook,
+    a_newer_connection_takes_the_session_over,
+    typing_is_told_as_in_the_textbook,
+    pings_and_closing_follow_the_rfc,
+)
