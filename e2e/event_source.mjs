@@ -9,6 +9,8 @@ function listen(EventSource, address, told) {
   for (const type of ["session", "joined", "message", "gap"]) {
     source.addEventListener(type, ({ data, lastEventId }) => told({ ...JSON.parse(data), last_event_id: lastEventId }));
   }
+  // The server's own `error` has data; a connection that is lost, or not to be had, has none.
+  source.addEventListener("error", ({ data }) => told(data ? JSON.parse(data) : { type: "lost" }));
   return source;
 }
 

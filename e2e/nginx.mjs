@@ -2,12 +2,20 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { soon } from "./wait.mjs";
+
+const HANDED_OUT = readFileSync(new URL("../deploy/nginx.conf", import.meta.url), "utf8");
+
+/** Starts nginx with the configuration that is handed out, but one connection to the server kept open: the worst case. */
+export function start_in_front_of(t, server) {
+  const kept_open = HANDED_OUT.replace("127.0.0.1:8080", `127.0.0.1:${server.port}`).replace("keepalive 32", "keepalive 1");
+  return start_nginx(t, kept_open.replace("listen 80", "listen LISTEN"));
+}
 
 /** A port of 127.0.0.1 that was free a moment ago: nginx cannot pick one and tell. */
 async function free_port() {

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { curl } from "./curl.mjs";
-import { start_nginx } from "./nginx.mjs";
+import { start_in_front_of, start_nginx } from "./nginx.mjs";
 import { Peer } from "./peer.mjs";
 import { load } from "./places.mjs";
 import { Server } from "./server.mjs";
@@ -14,10 +14,6 @@ import { Server } from "./server.mjs";
 const WebSocket = load("ws");
 
 const TEXTBOOK = readFileSync(new URL("textbook/nginx.conf", import.meta.url), "utf8");
-
-// The configuration that is handed out, with one connection kept open: the worst case for an upgrade in the middle.
-const HANDED_OUT = readFileSync(new URL("../deploy/nginx.conf", import.meta.url), "utf8");
-const KEPT_OPEN = HANDED_OUT.replace("127.0.0.1:8080", "SERVER").replace("listen 80", "listen LISTEN").replace("keepalive 32", "keepalive 1");
 
 async function exchange(t, address, room) {
   const peer = new Peer(t, new WebSocket(`${address.replace("http", "ws")}/ws/${room}/ana`));
@@ -36,7 +32,7 @@ test("the textbook's nginx configuration carries WebSockets", async (t) => {
 
 test("a WebSocket may begin on a connection that carried plain requests before", async (t) => {
   const server = await Server.start(t);
-  const address = await start_nginx(t, KEPT_OPEN.replace("SERVER", `127.0.0.1:${server.port}`));
+  const address = await start_in_front_of(t, server);
   for (let round = 0; round < 3; round++) {
     assert.equal((await curl(`${address}/health`)).status, 200);
     const peer = await exchange(t, address, `round-${round}`);
@@ -47,7 +43,7 @@ test("a WebSocket may begin on a connection that carried plain requests before",
 
 test("a server that stops closes WebSockets through nginx with 1012", async (t) => {
   const server = await Server.start(t);
-  const address = await start_nginx(t, KEPT_OPEN.replace("SERVER", `127.0.0.1:${server.port}`));
+  const address = await start_in_front_of(t, server);
   assert.equal((await curl(`${address}/health`)).status, 200);
   const peer = await exchange(t, address, "dock");
   const stopped = server.stop("SIGTERM");
