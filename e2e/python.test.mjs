@@ -26,3 +26,9 @@ test("Python's httpx and sseclient stream, poll and speak over both versions of 
   const ran = await run("http_exchange.py", server.url);
   assert.equal(ran.length, 3, ran.join());
 });
+
+test("Python's grpcio learns the service by reflection, subscribes, speaks and comes back", async (t) => {
+  const server = await Server.start(t);
+  const ran = await run("grpc_exchange.py", `127.0.0.1:${server.port}`);
+  assert.equal(ran.length, 5, ran.join());
+});
