@@ -1,4 +1,5 @@
-// docs/quickstart.md: every command in it is run, and must print what stands below it. Ids are compared by where they stand.
+// docs/quickstart.md: every command in it is run, and must print what stands below it. Ids differ from run to run: those of
+// the page stand for those of the run, one for one, in what is printed and in the commands that follow.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -11,7 +12,8 @@ import { binary, repository } from "./places.mjs";
 import { Server } from "./server.mjs";
 
 const SHELL_BLOCK = /^```sh\n(.*?)^```$/gms;
-const ID = /\b\d{16}\b/g;
+// Of a message, or of a session.
+const ID = /\b(?:\d{16}|[0-9a-f]{32})\b/g;
 
 /** `{command, printed}` of every line that begins with `$ `. */
 function commands(page) {
@@ -29,8 +31,12 @@ test("the quickstart prints what it says", async (t) => {
   const env = { ...process.env, PATH, TIDINGS_URL: server.url };
   const steps = commands(page);
   assert.ok(steps.length >= 4, "the commands were found");
+  const ids = new Map();
   for (const { command, printed } of steps) {
-    const { stdout } = await promisify(execFile)("sh", ["-c", command], { env, timeout: 20_000 });
-    assert.equal(stdout.trimEnd().replace(ID, "ID"), printed.replace(ID, "ID"), command);
+    const translated = command.replace(ID, (id) => ids.get(id) ?? id);
+    const { stdout } = await promisify(execFile)("sh", ["-c", translated], { env, timeout: 20_000 });
+    const told = stdout.match(ID) ?? [];
+    for (const [index, id] of (printed.match(ID) ?? []).entries()) if (!ids.has(id)) ids.set(id, told[index]);
+    assert.equal(stdout.trimEnd(), printed.replace(ID, (id) => ids.get(id)), command);
   }
 });

@@ -87,3 +87,23 @@ test("the session recovery of the textbook: first user_id, then session_id with 
   const { messages } = await again.receives("restore");
   assert.deepEqual(messages.map(({ text }) => text), ["missed"]);
 });
+
+test("the session recovery of the textbook after the server was killed says that something is lost, and goes on", async (t) => {
+  const server = await Server.start(t);
+  const first = await enter(t, server, "/ws");
+  first.send({ user_id: "ana" });
+  const { session_id } = await first.receives("session");
+  first.send("before the crash");
+  const { id } = await first.receives("message");
+  await server.kill();
+
+  const after = await Server.start(t, { port: server.port });
+  const again = await enter(t, after, "/ws");
+  again.send({ session_id, last_message_id: id });
+  assert.equal((await again.receives("session")).resumed, false);
+  const restored = await again.receives("restore");
+  assert.deepEqual([restored.messages, restored.recovered], [[], false]);
+  assert.equal((await again.receives("gap")).after, id);
+  again.send("after the crash");
+  assert.ok((await again.receives("message")).id > id, "no id is used again");
+});
