@@ -10,8 +10,8 @@ import { until } from "./wait.mjs";
 
 const ids_of = (frames) => frames.map(({ id }) => id);
 
-/** Waits until a poll is held: one that was opened and has not been answered. */
-const polls_are_held = (server, count) =>
+/** Waits until so many polls have begun to wait since the start. */
+const polls_have_begun = (server, count) =>
   until(`${count} polls have begun`, async () => {
     const { body } = await curl(`${server.url}/metrics`);
     const opened = [...body.matchAll(/^tidings_polls_opened_total\{.*} (\d+)$/gm)];
@@ -34,7 +34,7 @@ for (const [version, flags] of [["HTTP/1.1", ["--http1.1"]], ["HTTP/2", ["--http
     assert.deepEqual([waited.body.data, waited.body.cursor], [null, single.body.cursor]);
 
     const held = poll(`cursor=${waited.body.cursor}&batch=10`);
-    await polls_are_held(server, 4);
+    await polls_have_begun(server, 4);
     const id = await publish(server, "news", "6");
     assert.deepEqual(ids_of((await held).body.data), [id]);
   });
@@ -66,11 +66,11 @@ test("a newer poll of the same client ends the one before", async (t) => {
   const server = await Server.start(t);
   const poll = () => curl(`${server.url}/poll/twice?room=news`);
   const older = poll();
-  await polls_are_held(server, 1);
+  await polls_have_begun(server, 1);
   const newer = poll();
   const answer = await older;
   assert.deepEqual([answer.status, answer.body.code], [409, "superseded"]);
-  await polls_are_held(server, 2);
+  await polls_have_begun(server, 2);
   const id = await publish(server, "news", "for the newer one");
   assert.equal((await newer).body.data.id, id);
 });
