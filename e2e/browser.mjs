@@ -19,8 +19,8 @@ export function start_chromium() {
 }
 
 export class Tab {
-  /** Opens the chat at `url` in a room under a name and waits until it is live. */
-  static async open(t, browser, url, { room, name, ...options }) {
+  /** Opens the chat at `url` in a room under a name, over a transport, and waits until it is live. */
+  static async open(t, browser, url, { room, name, transport = "websocket", ...options }) {
     const tab = new Tab();
     tab.context = await browser.newContext({ viewport: { width: 620, height: 720 }, reducedMotion: "reduce", ...options });
     t.after(() => tab.context.close());
@@ -28,7 +28,7 @@ export class Tab {
     tab.page = await tab.context.newPage();
     tab.complaints = [];
     tab.page.on("pageerror", (error) => tab.complaints.push(String(error)));
-    await tab.page.goto(`${url}/#${new URLSearchParams({ room, name })}`);
+    await tab.page.goto(`${url}/#${new URLSearchParams({ room, name, transport })}`);
     await tab.is("live");
     return tab;
   }

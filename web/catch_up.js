@@ -1,0 +1,66 @@
+// Brings a client over plain HTTP from its positions to where the server goes on, whichever transport it had before. Reads
+// each room's history once the server has said from where its messages follow, and makes of it the same `restore` that a
+// WebSocket gets. What comes meanwhile is held back, so that the order stays right. Owned by one transport.
+//
+// Why not the event stream's `Last-Event-ID`: it would do for a client that never changes its transport.
+
+const HISTORY_TIMEOUT_MS = 10_000;
+const PAGE_MESSAGES = 1_000;
+const HELD_FRAMES_MAX = 10_000;
+
+export class CatchUp {
+  /** The frames held back, for each room that is not caught up. */
+  #held = new Map();
+
+  /** @param {{base: string, rooms: string[], positions: import("./positions.js").Positions, signal: AbortSignal, on_frame: (frame: object) => void, on_lost: (loss: object) => void}} options */
+  constructor(options) {
+    Object.assign(this, options);
+    for (const room of options.rooms) this.#held.set(room, []);
+  }
+
+  /** Takes a frame as it came: `joined` begins to catch up, and what belongs after that waits. */
+  pass(frame) {
+    const held = this.#held.get(frame?.room);
+    if (frame?.type === "joined") this.#catch_up(frame);
+    else if (!held) this.on_frame(frame);
+    else if (held.length < HELD_FRAMES_MAX) held.push(frame);
+    else this.on_lost({});
+  }
+
+  async #catch_up({ room, last_message_id }) {
+    try {
+      await this.#read(room, last_message_id);
+    } catch {
+      if (!this.signal.aborted) this.on_lost({});
+      return;
+    }
+    const held = this.#held.get(room) ?? [];
+    this.#held.delete(room);
+    // A gap before where we stand was told by the history already.
+    const news = held.filter(({ type, before }) => type !== "gap" || before > this.positions.of(room));
+    for (const frame of news) this.on_frame(frame);
+  }
+
+  /** Reads at least up to `end`, from where on messages follow by themselves. */
+  async #read(room, end) {
+    let messages;
+    do {
+      const after = this.positions.of(room);
+      let complete;
+      ({ messages, complete } = await this.#page(room, after));
+      const last_message_id = messages.at(-1)?.id ?? Math.max(after, end);
+      this.on_frame({ type: "restore", room, messages, last_message_id, recovered: complete });
+      // A page that is incomplete only because it is full says so in the same word. Better a needless warning than silence.
+      const before = messages[0]?.id ?? end + 1;
+      if (!complete && before > after + 1) this.on_frame({ type: "gap", room, after, before, reason: "expired" });
+    } while (messages.length > 0 && this.positions.of(room) < end);
+  }
+
+  async #page(room, after) {
+    const url = new URL(`rooms/${encodeURIComponent(room)}/messages`, this.base);
+    url.search = new URLSearchParams({ after, limit: PAGE_MESSAGES });
+    const response = await fetch(url, { signal: AbortSignal.any([this.signal, AbortSignal.timeout(HISTORY_TIMEOUT_MS)]) });
+    if (!response.ok) throw new Error(`history: ${response.status}`);
+    return response.json();
+  }
+}

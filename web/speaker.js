@@ -1,0 +1,40 @@
+// How a session without a WebSocket speaks: each frame is the body of `POST /sessions/{session_id}/send`, and the response is
+// the frame that answers it. One request at a time, because two at once may arrive in either order. Owned by one transport.
+
+const ANSWER_TIMEOUT_MS = 10_000;
+
+export class Speaker {
+  #before = Promise.resolve();
+
+  /** @param {{base: string, session_id: string, signal: AbortSignal, on_frame: (frame: object) => void, on_lost: (loss: object) => void}} options */
+  constructor(options) {
+    Object.assign(this, options);
+  }
+
+  /** Says this after all that was said before. */
+  say(frame) {
+    this.#before = this.#before.then(() => this.say_at_once(frame));
+  }
+
+  async say_at_once(frame) {
+    try {
+      const answer = await this.#post(frame);
+      // The server no longer knows the session; coming back begins a new one.
+      if (answer?.code === "session_unknown") this.on_lost({});
+      else if (answer) this.on_frame({ ref: frame.ref, ...answer });
+    } catch {
+      if (!this.signal.aborted) this.on_lost({});
+    }
+  }
+
+  async #post(frame) {
+    const response = await fetch(new URL(`sessions/${this.session_id}/send`, this.base), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(frame),
+      signal: AbortSignal.any([this.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
+    });
+    // 204: nothing to say to that.
+    return response.status === 204 ? null : response.json();
+  }
+}
