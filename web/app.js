@@ -138,7 +138,7 @@ at("publish").addEventListener("click", () => {
   at("publish").textContent = price_source.is_running ? "Stop the ticker" : "Start the ticker";
   at("publish-note").textContent = price_source.is_running
     ? "This tab makes up the prices and publishes four a second."
-    : "Started here, this tab makes up the prices and publishes them.";
+    : "If started here, this tab makes up the prices and publishes them.";
 });
 
 // `navigator.onLine` is only a hint, and says nothing about a server on this very machine: ask the server instead.

@@ -79,8 +79,10 @@ export class Presence {
 
   #show() {
     this.count.textContent = this.#total === 1 ? "1 here" : `${this.#total} here`;
-    const shown = [...this.#names].sort((a, b) => a.localeCompare(b)).slice(0, NAMES_SHOWN_MAX);
-    const rows = shown.map((name) => row(name, name === this.#own_name));
+    const is_own = (name) => name === this.#own_name;
+    const sorted = [...this.#names].sort((a, b) => is_own(b) - is_own(a) || a.localeCompare(b));
+    const shown = sorted.slice(0, NAMES_SHOWN_MAX);
+    const rows = shown.map((name) => row(name, is_own(name)));
     if (this.#total > shown.length) rows.push(row(`and ${this.#total - shown.length} more`, false));
     this.list.replaceChildren(...rows);
   }

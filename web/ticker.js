@@ -3,7 +3,7 @@
 // the room the rule `slow_consumer = "latest"`.)
 
 const KEYS_MAX = 12;
-const TRACE_VALUES_MAX = 40;
+const TRACE_VALUES_MAX = 24;
 const TRACE_WIDTH = 72;
 const TRACE_HEIGHT = 20;
 
@@ -67,6 +67,7 @@ function make_row(key) {
   const drawing = document.createElementNS(SVG, "svg");
   const trace = document.createElementNS(SVG, "polyline");
   drawing.setAttribute("viewBox", `0 0 ${TRACE_WIDTH} ${TRACE_HEIGHT}`);
+  drawing.setAttribute("preserveAspectRatio", "none");
   drawing.setAttribute("aria-hidden", "true");
   drawing.append(trace);
   const middle = document.createElement("td");
