@@ -5,24 +5,31 @@
 // Why not the event stream's `Last-Event-ID`: it would do for a client that never changes its transport.
 
 const HISTORY_TIMEOUT_MS = 10_000;
+const DONE_WITHIN_MS = 20_000;
 const PAGE_MESSAGES = 1_000;
 const HELD_FRAMES_MAX = 10_000;
 
 export class CatchUp {
   /** The frames held back, for each room that is not caught up. */
   #held = new Map();
+  #finish;
+
+  /** Fulfilled once all rooms are caught up. What one says then comes after what one missed. */
+  done = new Promise((resolve) => (this.#finish = resolve));
 
   /** @param {{base: string, rooms: string[], positions: import("./positions.js").Positions, signal: AbortSignal, on_frame: (frame: object) => void, on_lost: (loss: object) => void}} options */
   constructor(options) {
     Object.assign(this, options);
     for (const room of options.rooms) this.#held.set(room, []);
+    const late = setTimeout(() => this.on_lost({}), DONE_WITHIN_MS);
+    for (const end of [this.done, aborted(this.signal)]) end.then(() => clearTimeout(late));
   }
 
   /** Takes a frame as it came: `joined` begins to catch up, and what belongs after that waits. */
   pass(frame) {
     const held = this.#held.get(frame?.room);
-    if (frame?.type === "joined") this.#catch_up(frame);
-    else if (!held) this.on_frame(frame);
+    if (!held) this.on_frame(frame);
+    else if (frame.type === "joined") this.#catch_up(frame);
     else if (held.length < HELD_FRAMES_MAX) held.push(frame);
     else this.on_lost({});
   }
@@ -39,6 +46,7 @@ export class CatchUp {
     // A gap before where we stand was told by the history already.
     const news = held.filter(({ type, before }) => type !== "gap" || before > this.positions.of(room));
     for (const frame of news) this.on_frame(frame);
+    if (this.#held.size === 0) this.#finish();
   }
 
   /** Reads at least up to `end`, from where on messages follow by themselves. */
@@ -50,9 +58,10 @@ export class CatchUp {
       ({ messages, complete } = await this.#page(room, after));
       const last_message_id = messages.at(-1)?.id ?? Math.max(after, end);
       this.on_frame({ type: "restore", room, messages, last_message_id, recovered: complete });
-      // A page that is incomplete only because it is full says so in the same word. Better a needless warning than silence.
+      // A page that is incomplete only because it is full says so in the same word: better a needless warning than silence.
+      // Position 0 asks for all there is, and has lost nothing.
       const before = messages[0]?.id ?? end + 1;
-      if (!complete && before > after + 1) this.on_frame({ type: "gap", room, after, before, reason: "expired" });
+      if (!complete && after > 0 && before > after + 1) this.on_frame({ type: "gap", room, after, before, reason: "expired" });
     } while (messages.length > 0 && this.positions.of(room) < end);
   }
 
@@ -63,4 +72,8 @@ export class CatchUp {
     if (!response.ok) throw new Error(`history: ${response.status}`);
     return response.json();
   }
+}
+
+function aborted(signal) {
+  return new Promise((resolve) => signal.addEventListener("abort", resolve));
 }

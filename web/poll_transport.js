@@ -25,7 +25,7 @@ export class PollTransport {
   constructor(attempt) {
     const on_lost = (loss) => attempt.on_lost({ wait_ms: PAUSE_AFTER_ERROR_MS, ...loss });
     this.#attempt = { ...attempt, signal: this.#abort.signal, on_lost };
-    this.#silence = new Silence({ ask: () => this.#speaker?.say_at_once({ type: "ping" }), give_up: () => on_lost({}) });
+    this.#silence = new Silence({ ask: () => this.#speaker?.say({ type: "ping" }), give_up: () => on_lost({}) });
     this.#catch_up = new CatchUp(this.#attempt);
     this.#poll();
   }
@@ -64,7 +64,7 @@ export class PollTransport {
     const { base, rooms, user_id, session_id, signal } = this.#attempt;
     const url = new URL(`poll/${client_id}`, base);
     for (const room of rooms) url.searchParams.append("room", room);
-    url.searchParams.set("user", user_id);
+    url.searchParams.set("user_id", user_id);
     url.searchParams.set("batch", BATCH_FRAMES);
     // The first one only introduces the client, so that it knows at once that it is in.
     const hold_s = cursor === null ? 0 : HOLD_S;
@@ -88,7 +88,7 @@ export class PollTransport {
       this.#silence.heard();
       this.#catch_up.pass(frame);
     };
-    this.#speaker = new Speaker({ base, session_id, signal, on_frame: answered, on_lost });
+    this.#speaker = new Speaker({ base, session_id, after: this.#catch_up.done, signal, on_frame: answered, on_lost });
     on_frame({ type: "session", session_id, node });
     // Being in these rooms already changes nothing; the answer says from where on messages follow.
     for (const room of rooms) this.#speaker.say({ type: "join", room });

@@ -1,22 +1,25 @@
 // How a session without a WebSocket speaks: each frame is the body of `POST /sessions/{session_id}/send`, and the response is
-// the frame that answers it. One request at a time, because two at once may arrive in either order. Owned by one transport.
+// the frame that answers it. Messages go one at a time, because two requests at once may arrive in either order. Owned by one
+// transport, which says after what the first message may go.
 
 const ANSWER_TIMEOUT_MS = 10_000;
 
 export class Speaker {
-  #before = Promise.resolve();
+  #before;
 
-  /** @param {{base: string, session_id: string, signal: AbortSignal, on_frame: (frame: object) => void, on_lost: (loss: object) => void}} options */
-  constructor(options) {
+  /** @param {{after: Promise<void>, base: string, session_id: string, signal: AbortSignal, on_frame: (frame: object) => void, on_lost: (loss: object) => void}} options */
+  constructor({ after, ...options }) {
+    this.#before = after;
     Object.assign(this, options);
   }
 
-  /** Says this after all that was said before. */
+  /** A message waits for the ones before it; whatever else there is to say is of use only now. */
   say(frame) {
-    this.#before = this.#before.then(() => this.say_at_once(frame));
+    if (frame.type === "message") this.#before = this.#before.then(() => this.#say_at_once(frame));
+    else this.#say_at_once(frame);
   }
 
-  async say_at_once(frame) {
+  async #say_at_once(frame) {
     try {
       const answer = await this.#post(frame);
       // The server no longer knows the session; coming back begins a new one.

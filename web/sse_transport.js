@@ -26,11 +26,11 @@ export class SseTransport {
     const signal = this.#abort.signal;
     const url = new URL("events", base);
     for (const room of rooms) url.searchParams.append("room", room);
-    url.searchParams.set("user", user_id);
+    url.searchParams.set("user_id", user_id);
     if (session_id) url.searchParams.set("session_id", session_id);
 
     // The comments with which the server shows that it lives are not shown to the page, so it asks for a sign of life itself.
-    const silence = new Silence({ ask: () => this.#speaker?.say_at_once({ type: "ping" }), give_up: () => on_lost({}) });
+    const silence = new Silence({ ask: () => this.#speaker?.say({ type: "ping" }), give_up: () => on_lost({}) });
     silence.allow(OPEN_TIMEOUT_MS);
     const catch_up = new CatchUp({ ...attempt, signal });
     const answered = (frame) => {
@@ -40,7 +40,7 @@ export class SseTransport {
     const receive = ({ data }) => {
       const frame = JSON.parse(data);
       if (frame.type === "session") {
-        this.#speaker = new Speaker({ base, session_id: frame.session_id, signal, on_frame: answered, on_lost });
+        this.#speaker = new Speaker({ base, session_id: frame.session_id, after: catch_up.done, signal, on_frame: answered, on_lost });
         silence.watch(frame.ping_interval_ms);
       }
       silence.heard();
