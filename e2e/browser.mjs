@@ -48,6 +48,25 @@ export class Tab {
     return this.page.getByRole("button", { name: button }).click();
   }
 
+  /** Goes on over another transport, as a person would choose it. */
+  takes(label) {
+    return this.page.getByRole("radio", { name: label, exact: true }).click();
+  }
+
+  /** Waits until exactly these names are listed as being here, one's own first. */
+  lists(...names) {
+    const listed = (wanted) => {
+      const rows = Array.from(document.querySelectorAll("#people li"), (row) => row.textContent);
+      return rows.join() === wanted && document.querySelector("#people-count").textContent === `${rows.length} here`;
+    };
+    return this.page.waitForFunction(listed, names.join());
+  }
+
+  /** Waits until the line of who is typing reads like this. */
+  reads(sentence) {
+    return this.page.waitForFunction((wanted) => document.querySelector("#typing").textContent === wanted, sentence);
+  }
+
   /** Waits until a delivered message has this text. */
   sees(text) {
     return this.page.locator("#log .message", { has: this.page.getByText(text, { exact: true }) }).first().waitFor();

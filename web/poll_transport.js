@@ -48,9 +48,9 @@ export class PollTransport {
     try {
       for (let cursor = null; ; ) {
         const answer = await this.#ask(cursor);
-        if (!answer) return;
+        if (!answer || this.#attempt.signal.aborted) return;
         this.#silence.heard();
-        if (cursor === null) this.#begin(answer);
+        if (cursor === null) await this.#begin(answer);
         cursor = answer.cursor;
         for (const frame of answer.data) this.#catch_up.pass(frame);
       }
@@ -80,7 +80,7 @@ export class PollTransport {
     return { ...(await response.json()), node: response.headers.get("Tidings-Node") };
   }
 
-  #begin({ session_id, node }) {
+  async #begin({ session_id, node }) {
     const { base, rooms, signal, on_frame, on_lost } = this.#attempt;
     // The polls that follow are this session's, also when it is a new one.
     this.#attempt.session_id = session_id;
@@ -89,9 +89,10 @@ export class PollTransport {
       this.#catch_up.pass(frame);
     };
     this.#speaker = new Speaker({ base, session_id, after: this.#catch_up.done, signal, on_frame: answered, on_lost });
-    on_frame({ type: "session", session_id, node });
-    // Being in these rooms already changes nothing; the answer says from where on messages follow.
-    for (const room of rooms) this.#speaker.say({ type: "join", room });
+    // Being in these rooms already changes nothing; the answer says from where on messages follow. One after the other, and
+    // before anything else: whoever joins while another request takes the session is told `superseded`.
+    for (const room of rooms) await this.#speaker.say({ type: "join", room });
+    if (!signal.aborted) on_frame({ type: "session", session_id, node });
   }
 
   #refused(status, { message }) {

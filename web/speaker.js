@@ -13,10 +13,11 @@ export class Speaker {
     Object.assign(this, options);
   }
 
-  /** A message waits for the ones before it; whatever else there is to say is of use only now. */
+  /** A message waits for the ones before it; whatever else there is to say is of use only now. Fulfilled once it is answered. */
   say(frame) {
-    if (frame.type === "message") this.#before = this.#before.then(() => this.#say_at_once(frame));
-    else this.#say_at_once(frame);
+    if (frame.type !== "message") return this.#say_at_once(frame);
+    this.#before = this.#before.then(() => this.#say_at_once(frame));
+    return this.#before;
   }
 
   async #say_at_once(frame) {

@@ -5,7 +5,7 @@ const NAMES_MAX = 3;
 // Told again every 3 s while it goes on, and ends 5 s after the last keystroke.
 const BELIEVED_MS = 7_000;
 
-const name_list = new Intl.ListFormat("en", { type: "conjunction" });
+const name_list = new Intl.ListFormat("en-GB", { type: "conjunction" });
 
 export class Typing {
   #room = "";
