@@ -12,6 +12,8 @@ const HELD_FRAMES_MAX = 10_000;
 export class CatchUp {
   /** The frames held back, for each room that is not caught up. */
   #held = new Map();
+  /** Up to where the history told what is lost, for each room that is caught up. */
+  #told = new Map();
   #finish;
 
   /** Fulfilled once all rooms are caught up. What one says then comes after what one missed. */
@@ -27,7 +29,8 @@ export class CatchUp {
 
   /** Takes a frame as it came: `joined` begins to catch up, and what belongs after that waits. */
   pass(frame) {
-    const held = this.#held.get(frame?.room);
+    const held = this.#held.get(frame.room);
+    if (frame.type === "gap" && frame.before <= this.#told.get(frame.room)) return;
     if (!held) this.on_frame(frame);
     else if (frame.type === "joined") this.#catch_up(frame);
     else if (held.length < HELD_FRAMES_MAX) held.push(frame);
@@ -43,9 +46,8 @@ export class CatchUp {
     }
     const held = this.#held.get(room) ?? [];
     this.#held.delete(room);
-    // A gap before where we stand was told by the history already.
-    const news = held.filter(({ type, before }) => type !== "gap" || before > this.positions.of(room));
-    for (const frame of news) this.on_frame(frame);
+    this.#told.set(room, this.positions.of(room));
+    for (const frame of held) this.pass(frame);
     if (this.#held.size === 0) this.#finish();
   }
 

@@ -50,9 +50,9 @@ export class PollTransport {
         const answer = await this.#ask(cursor);
         if (!answer || this.#attempt.signal.aborted) return;
         this.#silence.heard();
+        for (const frame of answer.data) this.#catch_up.pass(frame);
         if (cursor === null) await this.#begin(answer);
         cursor = answer.cursor;
-        for (const frame of answer.data) this.#catch_up.pass(frame);
       }
     } catch {
       if (!this.#attempt.signal.aborted) this.#attempt.on_lost({});
