@@ -19,8 +19,8 @@ export function start_chromium() {
 }
 
 export class Tab {
-  /** Opens the chat at `url` in a room under a name and waits until it is live. */
-  static async open(t, browser, url, { room, name, ...options }) {
+  /** Opens the chat at `url` in a room under a name, over a transport, and waits until it is live. */
+  static async open(t, browser, url, { room, name, transport = "websocket", ...options }) {
     const tab = new Tab();
     tab.context = await browser.newContext({ viewport: { width: 620, height: 720 }, reducedMotion: "reduce", ...options });
     t.after(() => tab.context.close());
@@ -28,7 +28,7 @@ export class Tab {
     tab.page = await tab.context.newPage();
     tab.complaints = [];
     tab.page.on("pageerror", (error) => tab.complaints.push(String(error)));
-    await tab.page.goto(`${url}/#${new URLSearchParams({ room, name })}`);
+    await tab.page.goto(`${url}/#${new URLSearchParams({ room, name, transport })}`);
     await tab.is("live");
     return tab;
   }
@@ -46,6 +46,25 @@ export class Tab {
 
   press(button) {
     return this.page.getByRole("button", { name: button }).click();
+  }
+
+  /** Goes on over another transport, as a person would choose it. */
+  takes(label) {
+    return this.page.getByRole("radio", { name: label, exact: true }).click();
+  }
+
+  /** Waits until exactly these names are listed as being here, one's own first. */
+  lists(...names) {
+    const listed = (wanted) => {
+      const rows = Array.from(document.querySelectorAll("#people li"), (row) => row.textContent);
+      return rows.join() === wanted && document.querySelector("#people-count").textContent === `${rows.length} here`;
+    };
+    return this.page.waitForFunction(listed, names.join());
+  }
+
+  /** Waits until the line of who is typing reads like this. */
+  reads(sentence) {
+    return this.page.waitForFunction((wanted) => document.querySelector("#typing").textContent === wanted, sentence);
   }
 
   /** Waits until a delivered message has this text. */

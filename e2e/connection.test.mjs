@@ -7,6 +7,7 @@ import { afterEach, beforeEach, test } from "node:test";
 
 import { Connection } from "../web/connection.js";
 import { UNSENT_MAX } from "../web/unsent.js";
+import { WebSocketTransport } from "../web/websocket_transport.js";
 
 // Browsers and newer versions of Node.js have it; Node.js 18 has it only by another name.
 globalThis.crypto ??= webcrypto;
@@ -84,7 +85,8 @@ beforeEach(() => {
   ScriptedSocket.opened = [];
   events = [];
   const listener = (event) => events.push(event);
-  connection = new Connection({ url: "ws://server/ws", room: "r", user_id: "ana", listener, WebSocket: ScriptedSocket });
+  const connect = (attempt) => new WebSocketTransport({ ...attempt, WebSocket: ScriptedSocket });
+  connection = new Connection({ base: "http://server/", rooms: ["r"], user_id: "ana", connect, listener });
   connection.open();
 });
 
@@ -123,7 +125,7 @@ test("only what was missed is marked as recovered", () => {
   wait_for_next_attempt();
   socket().welcomes(restore(message(6), message(7)), message(8));
   assert.deepEqual(seen("message").map(({ recovered }) => recovered), [false, true, true, false]);
-  assert.deepEqual(seen("restored"), [{ type: "restored", messages: 2 }]);
+  assert.deepEqual(seen("restored"), [{ type: "restored", room: "r", messages: 2 }]);
 });
 
 test("what was missed in a room that was empty at first is marked too", () => {
@@ -141,7 +143,7 @@ test("who stands in an empty room says so when coming back, so that a restart in
   const gap = { type: "gap", room: "r", after: 40, before: 91, reason: "expired" };
   socket().welcomes({ ...restore(), last_message_id: 90, recovered: false }, gap);
   assert.deepEqual(socket().sent[0].positions, { r: 40 });
-  assert.deepEqual(seen("gap"), [{ type: "gap", after: 40, before: 91, reason: "expired" }]);
+  assert.deepEqual(seen("gap"), [{ type: "gap", room: "r", after: 40, before: 91, reason: "expired" }]);
 });
 
 test("what a room forgot before one came is no loss, what it forgot since is", () => {
@@ -149,16 +151,16 @@ test("what a room forgot before one came is no loss, what it forgot since is", (
   socket().welcomes(gap, restore(message(5)));
   assert.deepEqual(seen("gap"), []);
   socket().says({ ...gap, after: 5, before: 9 });
-  assert.deepEqual(seen("gap"), [{ type: "gap", after: 5, before: 9, reason: "expired" }]);
+  assert.deepEqual(seen("gap"), [{ type: "gap", room: "r", after: 5, before: 9, reason: "expired" }]);
 });
 
 test("unacknowledged messages are sent again in order under the same ref", () => {
   socket().welcomes(restore());
-  const first = connection.send("first");
-  const second = connection.send("second");
+  const first = connection.send("r", "first");
+  const second = connection.send("r", "second");
   socket().says({ type: "ack", ref: first.ref, room: "r", id: 11 });
   socket().breaks();
-  const third = connection.send("third");
+  const third = connection.send("r", "third");
   wait_for_next_attempt();
   socket().welcomes(restore());
   const sent_again = socket().sent.filter(({ type }) => type === "message").map(({ ref, text }) => [ref, text]);
@@ -229,7 +231,7 @@ test("silence is answered by a ping, and silence after that by a new connection"
 
 test("a message over the rate is sent again later, one the server refuses is given back", () => {
   socket().welcomes(restore());
-  const { ref } = connection.send("quick");
+  const { ref } = connection.send("r", "quick");
   socket().says({ type: "error", code: "rate_limited", message: "Too fast: slow down.", ref });
   assert.deepEqual(seen("refused"), []);
   clock.pass(1_000);
@@ -239,8 +241,8 @@ test("a message over the rate is sent again later, one the server refuses is giv
 });
 
 test("the queue of unsent messages has an end", () => {
-  for (let count = 0; count < UNSENT_MAX; count++) assert.ok(connection.send("x"));
-  assert.equal(connection.send("one too many"), null);
+  for (let count = 0; count < UNSENT_MAX; count++) assert.ok(connection.send("r", "x"));
+  assert.equal(connection.send("r", "one too many"), null);
 });
 
 test("frames that make no sense harm nobody", () => {

@@ -13,10 +13,10 @@ let browser;
 before(async () => (browser = await start_chromium()));
 after(() => browser?.close());
 
-const LOOK = { viewport: { width: 520, height: 640 }, deviceScaleFactor: 2, locale: "en-GB" };
+const LOOK = { viewport: { width: 520, height: 720 }, deviceScaleFactor: 2, locale: "en-GB" };
 
 async function side_by_side(pictures) {
-  const page = await browser.newPage({ viewport: { width: 1_104, height: 688 }, deviceScaleFactor: 2 });
+  const page = await browser.newPage({ viewport: { width: 1_104, height: 768 }, deviceScaleFactor: 2 });
   const images = pictures.map((picture) => `<img src="data:image/png;base64,${picture.toString("base64")}">`).join("");
   const style = "body{margin:0;padding:24px;display:flex;gap:16px;background:#dfe5e1}img{width:520px;border-radius:14px;box-shadow:0 4px 24px #0002}";
   await page.setContent(`<style>${style}</style>${images}`);
@@ -25,10 +25,10 @@ async function side_by_side(pictures) {
   return picture;
 }
 
-test("two tabs side by side, one of them just back", async (t) => {
+test("two tabs side by side, one of them just back over another transport", async (t) => {
   const server = await Server.start(t, { flags: ["--node", "north"] });
   const ana = await Tab.open(t, browser, server.url, { room: "harbour", name: "ana", ...LOOK });
-  const ben = await Tab.open(t, browser, server.url, { room: "harbour", name: "ben", ...LOOK, colorScheme: "dark" });
+  const ben = await Tab.open(t, browser, server.url, { room: "harbour", name: "ben", transport: "sse", ...LOOK, colorScheme: "dark" });
   await ana.say("The ferry leaves at nine.");
   await ben.sees("The ferry leaves at nine.");
   await ben.press("Drop my connection");
@@ -40,6 +40,9 @@ test("two tabs side by side, one of them just back", async (t) => {
   await ana.sees("On my way!");
   await ben.sees("And the tide is early.");
   await Promise.all([ana.has_sent_all(), ben.has_sent_all()]);
+  await Promise.all([ana.lists("ana", "ben"), ben.lists("ben", "ana")]);
+  await ana.page.fill("#text", "See you there");
+  await ben.reads("ana is typing…");
   const picture = await side_by_side([await ana.picture("ana"), await ben.picture("ben")]);
   assert.ok(picture.length > 10_000, "the picture is not empty");
 });

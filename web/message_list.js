@@ -16,10 +16,13 @@ const clock_format = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minut
 export class MessageList {
   #name = "";
   #last = null;
+  #is_at_end = true;
 
   constructor({ scroll, log, unsent, empty, newer }) {
     Object.assign(this, { scroll, log, unsent, empty, newer });
-    scroll.addEventListener("scroll", () => this.#near_end() && (newer.hidden = true), { passive: true });
+    scroll.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    // A keyboard on the screen, or an unfolded ticker, takes its room from the newest messages otherwise.
+    new ResizeObserver(() => this.#is_at_end && this.scroll_to_end()).observe(scroll);
     newer.addEventListener("click", () => this.scroll_to_end());
   }
 
@@ -123,6 +126,11 @@ export class MessageList {
   #follows(author, at_ms, recovered) {
     const last = this.#last;
     return last?.author === author && last.recovered === recovered && at_ms - last.at_ms < GROUP_WITHIN_MS;
+  }
+
+  #scrolled() {
+    this.#is_at_end = this.#near_end();
+    if (this.#is_at_end) this.newer.hidden = true;
   }
 
   #near_end() {

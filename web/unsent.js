@@ -7,9 +7,9 @@ export class Unsent {
   #messages = new Map();
 
   /** Takes a message and gives it its `ref`; `null` when the queue is full. */
-  add(text) {
+  add(room, text) {
     if (this.#messages.size >= UNSENT_MAX) return null;
-    const message = { ref: newReference(), text };
+    const message = { ref: newReference(), room, text };
     this.#messages.set(message.ref, message);
     return message;
   }
