@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     /// Smaller and shorter: to see that it works, not to compare.
     #[arg(long)]
     quick: bool,
-    /// Only the runs of these scenarios: fanout, rooms, idle, storm, echo.
+    /// Only the runs of these scenarios: fanout, rooms, idle, storm, echo, drops, presence.
     scenarios: Vec<String>,
 }
 
@@ -26,18 +26,26 @@ pub(crate) struct Arguments {
 struct Run {
     scenario: &'static str,
     sizes: &'static str,
+    /// Whether there is a bare loop to compare with.
+    has_floor: bool,
 }
 
 /// One at a time: two would measure each other.
-const RUNS: [Run; 8] = [
-    Run { scenario: "idle", sizes: "--connections 10000" },
-    Run { scenario: "fanout --burst 1", sizes: "--members 5000 --bytes 128" },
-    Run { scenario: "fanout --burst 16", sizes: "--members 5000 --bytes 128" },
-    Run { scenario: "fanout --flood", sizes: "--members 1000 --bytes 128" },
-    Run { scenario: "fanout --stalled 1", sizes: "--members 1000 --bytes 128" },
-    Run { scenario: "rooms", sizes: "--connections 1000 --size 10" },
-    Run { scenario: "echo", sizes: "--connections 100" },
-    Run { scenario: "storm", sizes: "--connections 9000" },
+const RUNS: [Run; 14] = [
+    Run { scenario: "idle", sizes: "--connections 10000", has_floor: true },
+    Run { scenario: "idle --transport sse", sizes: "--connections 10000", has_floor: true },
+    Run { scenario: "idle --transport poll", sizes: "--connections 10000", has_floor: true },
+    Run { scenario: "fanout --burst 1", sizes: "--members 5000 --bytes 128", has_floor: true },
+    Run { scenario: "fanout --burst 16", sizes: "--members 5000 --bytes 128", has_floor: true },
+    Run { scenario: "fanout --flood", sizes: "--members 1000 --bytes 128", has_floor: true },
+    Run { scenario: "fanout --stalled 1", sizes: "--members 1000 --bytes 128", has_floor: true },
+    Run { scenario: "fanout --transport sse", sizes: "--members 5000 --bytes 128", has_floor: true },
+    Run { scenario: "fanout --transport poll", sizes: "--members 1000 --bytes 128", has_floor: true },
+    Run { scenario: "rooms", sizes: "--connections 1000 --size 10", has_floor: true },
+    Run { scenario: "echo", sizes: "--connections 100", has_floor: true },
+    Run { scenario: "storm", sizes: "--connections 9000", has_floor: true },
+    Run { scenario: "presence", sizes: "--users 1000,5000,10000", has_floor: false },
+    Run { scenario: "drops", sizes: "--clients 200", has_floor: false },
 ];
 
 /// Runs the scenarios and prints what they measured.
@@ -73,7 +81,10 @@ impl Run {
 fn measure(run: &Run, quick: bool, results: &mut File) -> Outcome {
     let line = run.line(quick);
     let mut words: Vec<&str> = line.split(' ').collect();
-    words.extend(["--floor", "--json"]);
+    words.push("--json");
+    if run.has_floor {
+        words.push("--floor");
+    }
     let mut bench = command(places::tidings_binary("release"), &words);
     bench.stderr(Stdio::inherit());
     let output = bench.output().map_err(|error| could_not_start(&bench, &error))?;
@@ -122,7 +133,7 @@ mod tests {
 
     #[test]
     fn only_the_named_scenarios_are_run() {
-        let run = Run { scenario: "fanout --flood", sizes: "--members 1000" };
+        let run = Run { scenario: "fanout --flood", sizes: "--members 1000", has_floor: true };
         assert!(run.is_wanted(&[]));
         assert!(run.is_wanted(&["idle".to_owned(), "fanout".to_owned()]));
         assert!(!run.is_wanted(&["idle".to_owned()]));

@@ -47,6 +47,23 @@ fn fan_out_is_measured_next_to_its_floor() {
 }
 
 #[test]
+fn event_streams_are_measured_next_to_their_floor() {
+    assert_measured("fanout --transport sse --members 50 --burst 4 --rate 50 --seconds 0.5", TRAFFIC);
+}
+
+#[test]
+fn long_polls_are_measured_next_to_their_floor() {
+    assert_measured("fanout --transport poll --members 50 --burst 4 --rate 20 --seconds 0.5", TRAFFIC);
+}
+
+#[test]
+fn idle_event_streams_and_waiting_polls_are_measured_next_to_their_floor() {
+    let figures = &["connections", "server_cpu_per_connect_us"];
+    assert_measured("idle --transport sse --connections 200", figures);
+    assert_measured("idle --transport poll --connections 200 --rooms own", figures);
+}
+
+#[test]
 fn rooms_are_measured_next_to_their_floor() {
     assert_measured("rooms --connections 40 --size 10 --rate 200 --seconds 0.5", TRAFFIC);
 }
@@ -64,6 +81,33 @@ fn idle_connections_are_measured_next_to_their_floor() {
 #[test]
 fn a_storm_is_measured_next_to_its_floor() {
     assert_measured("storm --connections 200", &["connect_all_ms", "served_after_mass_leave_ms"]);
+}
+
+#[test]
+fn a_crowd_that_comes_and_goes_is_measured_against_a_smaller_one() {
+    let results = bench("presence --quick --users 40,90 --watchers 2");
+    let (small, large) = (result(&results, "40 users"), result(&results, "90 users"));
+    for crowd in [small, large] {
+        assert_eq!(crowd["broken_connections"], 0, "{crowd}");
+        assert!(crowd["server_cpu_per_user_coming_us"].as_f64().is_some_and(|cpu| cpu > 0.0), "{crowd}");
+    }
+    // Up to a hundred users are told one by one.
+    assert!(small["events_coming"].as_f64().is_some_and(|events| events >= 2.0 * 40.0), "{small}");
+    assert_eq!(small["events_going"], 2.0 * 40.0, "{small}");
+    assert!(results.iter().any(|result| result["ratio_of"] == "90 users" && result["to"] == "40 users"));
+}
+
+#[test]
+fn clients_that_are_cut_off_again_and_again_miss_nothing_over_any_transport() {
+    let results = bench("drops --quick --clients 30");
+    for transport in ["websocket", "sse", "poll"] {
+        let result = result(&results, transport);
+        assert_eq!(result["delivered_percent"], 100.0, "{result}");
+        assert!(result["cuts"].as_f64().is_some_and(|cuts| cuts >= 30.0), "{result}");
+        for fault in ["lost", "told", "duplicated", "out_of_order", "broken_connections"] {
+            assert_eq!(result[fault], 0, "{transport} {fault}: {result}");
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::payload::STAMP_BYTES;
+use super::plan::Transport;
+
+/// How long a run lasts when nothing else is said.
+const DURATION: Duration = Duration::from_secs(5);
 
 /// What `tidings bench` may be told.
 #[derive(Debug, clap::Args)]
@@ -23,6 +27,10 @@ pub(crate) enum Scenario {
     Idle(Idle),
     /// All connect at once, all leave at once, new ones come.
     Storm(Storm),
+    /// Clients are cut off again and again, and come back: whether each message reaches each of them once, in order.
+    Drops(Drops),
+    /// A crowd comes into a room at once and leaves it at once: what users cost, and whether that grows with the crowd.
+    Presence(Presence),
     /// Each connection sends a message whenever the last one came back from /echo.
     Echo(Echo),
     /// A load-generating process; started by the others.
@@ -36,18 +44,15 @@ pub(crate) enum Scenario {
 /// What holds for every scenario.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Common {
-    /// Also measure a bare loop that sends the same bytes to the same sockets, in turns, and print ratios.
-    #[arg(long)]
-    pub(crate) floor: bool,
     /// One line of JSON per result instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
     /// Smaller and shorter: to see that it works, not to compare.
     #[arg(long)]
     pub(crate) quick: bool,
-    /// How long each run lasts, in seconds.
-    #[arg(long, default_value_t = 5.0, value_parser = positive)]
-    seconds: f64,
+    /// How long each run lasts, in seconds. 5 when left out, and 20 for `drops`.
+    #[arg(long, value_parser = positive)]
+    seconds: Option<f64>,
     /// How often each server is measured; medians are shown. 1, or 3 with a comparison, when left out.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
@@ -66,6 +71,14 @@ pub(crate) struct Common {
     /// Measure another build of Tidings.
     #[arg(long, value_name = "FILE")]
     pub(crate) binary: Option<PathBuf>,
+}
+
+/// Whether there is something to compare with.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Comparison {
+    /// Also measure a bare loop that sends the same bytes to the same sockets, in turns, and print ratios.
+    #[arg(long)]
+    pub(crate) floor: bool,
     /// Measure the bare loop alone.
     #[arg(long, conflicts_with_all = ["floor", "url"])]
     pub(crate) only_floor: bool,
@@ -92,6 +105,11 @@ pub(crate) struct Fanout {
     /// This share of the members, in percent, stops reading; runs without them are made in turns and compared.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) stalled: Option<f64>,
+    /// How the members listen. The publisher has a WebSocket.
+    #[arg(long, value_enum, default_value_t = Transport::Websocket)]
+    pub(crate) transport: Transport,
+    #[command(flatten)]
+    pub(crate) comparison: Comparison,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -112,6 +130,8 @@ pub(crate) struct Rooms {
     #[arg(long, default_value_t = 5_000.0, value_parser = positive)]
     pub(crate) rate: f64,
     #[command(flatten)]
+    pub(crate) comparison: Comparison,
+    #[command(flatten)]
     pub(crate) common: Common,
 }
 
@@ -124,6 +144,11 @@ pub(crate) struct Idle {
     /// All in one room, or each in its own.
     #[arg(long, value_enum, default_value_t = IdleRooms::Shared)]
     pub(crate) rooms: IdleRooms,
+    /// How they are connected; over polls, each waits in one. In a shared room, the first has a WebSocket.
+    #[arg(long, value_enum, default_value_t = Transport::Websocket)]
+    pub(crate) transport: Transport,
+    #[command(flatten)]
+    pub(crate) comparison: Comparison,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -142,6 +167,45 @@ pub(crate) struct Storm {
     #[arg(long, default_value_t = 9_000, value_parser = clap::value_parser!(u32).range(2..))]
     pub(crate) connections: u32,
     #[command(flatten)]
+    pub(crate) comparison: Comparison,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Options of `drops`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Drops {
+    /// Clients, in rooms of ten.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub(crate) clients: u32,
+    /// How they are connected; one run for each.
+    #[arg(long, value_enum, value_delimiter = ',',
+        default_values_t = [Transport::Websocket, Transport::Sse, Transport::Poll])]
+    pub(crate) transport: Vec<Transport>,
+    /// How long a client is cut off.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=600_000))]
+    pub(crate) down_ms: u32,
+    /// How long a client is on the line in between, on average.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=600_000))]
+    pub(crate) up_ms: u32,
+    /// Messages per second in each room. What a client misses must fit into the room's history.
+    #[arg(long, default_value_t = 10.0, value_parser = positive)]
+    pub(crate) rate: f64,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Options of `presence`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Presence {
+    /// Sizes of the crowds that are compared.
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 5_000, 10_000],
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) users: Vec<u32>,
+    /// Guests who are in the room all the while.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) watchers: u32,
+    #[command(flatten)]
     pub(crate) common: Common,
 }
 
@@ -155,13 +219,21 @@ pub(crate) struct Echo {
     #[arg(long, default_value_t = 128, value_parser = payload_bytes)]
     pub(crate) bytes: usize,
     #[command(flatten)]
+    pub(crate) comparison: Comparison,
+    #[command(flatten)]
     pub(crate) common: Common,
 }
 
 impl Common {
     /// How long each run lasts.
     pub(crate) fn duration(&self) -> Duration {
-        Duration::from_secs_f64(if self.quick { self.seconds.min(1.0) } else { self.seconds })
+        self.duration_or(DURATION)
+    }
+
+    /// How long each run lasts, where another time than usual is the usual one.
+    pub(crate) fn duration_or(&self, usual: Duration) -> Duration {
+        let duration = self.seconds.map_or(usual, Duration::from_secs_f64);
+        if self.quick { duration.min(Duration::from_secs(1)) } else { duration }
     }
 
     /// How often each of `servers` servers is measured.

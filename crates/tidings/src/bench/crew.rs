@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::latency::Latency;
 use super::machine::{CpuTime, cpu_time, on_cpu};
 use super::order::Faults;
-use super::plan::{Command, Report, Seating, Traffic, WorkerPlan, hear, say};
+use super::plan::{Command, Report, Seating, Seen, Traffic, Transport, WorkerPlan, hear, say};
 use super::target::Target;
 
 /// Longest wait for a worker's answer. Opening a hundred thousand connections takes some seconds.
@@ -69,6 +69,7 @@ pub(crate) struct Assignment {
     pub(crate) workers: usize,
     pub(crate) pin: bool,
     pub(crate) seating: Seating,
+    pub(crate) transport: Transport,
 }
 
 /// Numbers of one worker's connections start this far from the next one's.
@@ -77,12 +78,12 @@ const NUMBERS_PER_WORKER: usize = 1_000_000;
 impl Crew {
     /// Starts the workers; they connect to nothing yet.
     pub(crate) fn start(target: &Target, label: String, assignment: Assignment) -> io::Result<Self> {
-        let Assignment { workers, pin, seating } = assignment;
+        let Assignment { workers, pin, seating, transport } = assignment;
         let block = seating.publishers();
         let start = |index: usize| {
             // A multiple of the block, so that no two workers share a room by accident.
             let first = index * NUMBERS_PER_WORKER / block * block;
-            let plan = WorkerPlan { server: target.address, seating, first };
+            let plan = WorkerPlan { server: target.address, seating, transport, first };
             Worker::start(pin.then_some(index + 1), &plan)
         };
         let workers = (0..workers).map(start).collect::<io::Result<_>>()?;
@@ -177,13 +178,22 @@ impl Crew {
         Ok(sum)
     }
 
-    /// What the server's greeting and message look like, byte for byte.
-    pub(crate) fn sample(&mut self) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    /// What the server was seen sending, byte for byte.
+    pub(crate) fn sample(&mut self) -> io::Result<Seen> {
         self.workers[0].tell(Command::Sample)?;
         match self.workers[0].answer()? {
-            Report::Sample { greeting, message } => Ok((greeting, message)),
+            Report::Sample(seen) => Ok(seen),
             _ => Err(confused()),
         }
+    }
+
+    /// Events about who came and went, since the workers began.
+    pub(crate) fn told(&mut self) -> io::Result<u64> {
+        self.workers.iter_mut().try_for_each(|worker| worker.tell(Command::Told))?;
+        self.workers.iter_mut().try_fold(0, |sum, worker| match worker.answer()? {
+            Report::Told { events } => Ok(sum + events),
+            _ => Err(confused()),
+        })
     }
 
     /// All connections are closed at once.

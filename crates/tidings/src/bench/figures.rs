@@ -49,13 +49,29 @@ figures! {
     MEMORY_PER_CONNECTION = "memory_per_connection_bytes", "user-space memory per connection, B", 0, true;
     MEMORY_PER_FURTHER = "memory_per_further_connection_bytes", "… of the second half alone, B", 0, false;
     MEMORY_AFTER_IDLE = "memory_when_opened_gently_bytes", "… when opened a few at a time, B", 0, false;
+    USERS = "users", "users who come and go", 0, false;
+    WATCHERS = "watchers", "watchers in the room", 0, false;
+    COME_CPU_US = "server_cpu_per_user_coming_us", "server CPU per user who came, µs", 2, true;
+    COME_RIGHT_MS = "list_right_after_coming_ms", "list right after all came, ms", 0, false;
+    COME_EVENTS = "events_coming", "events told while they came", 0, false;
+    COME_EVENTS_PER_MEMBER = "events_per_member_coming", "… per member", 2, true;
+    GO_CPU_US = "server_cpu_per_user_going_us", "server CPU per user who went, µs", 2, true;
+    GO_RIGHT_MS = "list_right_after_going_ms", "list right after all went, ms", 0, false;
+    GO_EVENTS = "events_going", "events told while they went", 0, false;
+    GO_EVENTS_PER_MEMBER = "events_per_watcher_going", "… per watcher", 2, true;
+    CUTS = "cuts", "connections cut", 0, false;
+    DELIVERED_PERCENT = "delivered_percent", "delivered, %", 3, false;
+    TOLD_GAPS = "gaps_told", "gaps told", 0, false;
+    RESUMED = "sessions_resumed", "sessions gone on with", 0, false;
+    BACK_P50_MS = "back_p50_ms", "first word after coming back, p50, ms", 2, false;
+    BACK_P99_MS = "back_p99_ms", "first word after coming back, p99, ms", 2, false;
     REOPEN_ALL_MS = "served_after_mass_leave_ms", "new ones served after all left, ms", 0, true;
 }
 
 /// One run of one server, or the median of several.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
-    pub(crate) server: &'static str,
+    pub(crate) server: String,
     pub(crate) values: Vec<(&'static Figure, f64)>,
     pub(crate) faults: Faults,
     /// Connections that failed or were closed by the server.
@@ -63,8 +79,8 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn new(server: &'static str) -> Self {
-        Self { server, values: Vec::new(), faults: Faults::default(), broken: 0 }
+    pub(crate) fn new(server: impl Into<String>) -> Self {
+        Self { server: server.into(), values: Vec::new(), faults: Faults::default(), broken: 0 }
     }
 
     pub(crate) fn set(&mut self, figure: &'static Figure, value: f64) {
@@ -87,25 +103,23 @@ impl Outcome {
         self.faults.is_clean() && self.broken == 0
     }
 
-    /// Who could not go any faster.
-    pub(crate) fn bottleneck(&self) -> &'static str {
-        let (Some(server), Some(worker)) = (self.get(&SERVER_BUSY), self.get(&WORKER_BUSY)) else {
-            return "unknown";
-        };
-        match (server >= 0.85, worker >= 0.85) {
+    /// Who could not go any faster; `None` where that was not measured.
+    pub(crate) fn bottleneck(&self) -> Option<&'static str> {
+        let (server, worker) = (self.get(&SERVER_BUSY)?, self.get(&WORKER_BUSY)?);
+        Some(match (server >= 0.85, worker >= 0.85) {
             (true, false) => "the server",
             (false, true) => "the load generator",
             (true, true) if server >= worker => "the server, with the load generator close behind",
             (true, true) => "the load generator, with the server close behind",
             (false, false) => "nobody: the rate was as asked, or everyone waited for answers",
-        }
+        })
     }
 
     /// One line for machines.
     pub(crate) fn json(&self, scenario: &str, round: Option<usize>) -> Value {
         let mut line = Map::new();
         line.insert("scenario".into(), scenario.into());
-        line.insert("server".into(), self.server.into());
+        line.insert("server".into(), self.server.clone().into());
         line.insert("round".into(), round.map_or(json!("median"), |round| json!(round)));
         let values =
             self.values.iter().map(|(figure, value)| (figure.key.to_owned(), json!(round_to(*value, 4))));
@@ -115,14 +129,14 @@ impl Outcome {
             [("lost", lost), ("told", told), ("duplicated", duplicated), ("out_of_order", out_of_order)];
         line.extend(faults.map(|(key, value)| (key.to_owned(), json!(value))));
         line.insert("broken_connections".into(), self.broken.into());
-        line.insert("bottleneck".into(), self.bottleneck().into());
+        line.insert("bottleneck".into(), self.bottleneck().unwrap_or("unknown").into());
         line.into()
     }
 }
 
 /// Medians, figure by figure; faults are added up.
 pub(crate) fn median(rounds: &[Outcome]) -> Outcome {
-    let mut result = Outcome::new(rounds[0].server);
+    let mut result = Outcome::new(rounds[0].server.as_str());
     for (figure, _) in &rounds[0].values {
         let mut values: Vec<f64> = rounds.iter().filter_map(|round| round.get(figure)).collect();
         values.sort_by(f64::total_cmp);
@@ -158,9 +172,12 @@ pub(crate) fn table(outcomes: &[Outcome]) -> String {
     }
     rows.extend(FAULTS.iter().map(|(title, _)| vec![(*title).to_owned()]));
     for (index, outcome) in outcomes.iter().enumerate() {
-        push_column(&mut rows, outcome.server, &column(outcome, &shown));
+        push_column(&mut rows, &outcome.server, &column(outcome, &shown));
         if let Some(next) = outcomes.get(index + 1) {
             let ratios = ratios(outcome, next);
+            if ratios.is_empty() {
+                continue;
+            }
             let ratio = |figure: &&'static Figure| {
                 let found = ratios.iter().find(|(other, _)| other == figure);
                 found.map_or_else(String::new, |(_, ratio)| format!("{ratio:.3}"))
@@ -246,7 +263,7 @@ fn round_to(value: f64, decimals: i32) -> f64 {
 mod tests {
     use super::*;
 
-    fn outcome(server: &'static str, cpu: f64) -> Outcome {
+    fn outcome(server: &str, cpu: f64) -> Outcome {
         let mut outcome = Outcome::new(server);
         outcome.set(&DELIVERIES, 1_234_567.0);
         outcome.set(&CPU_PER_DELIVERY_US, cpu);

@@ -4,11 +4,11 @@
 
 use std::io;
 
-use super::arguments::Common;
+use super::arguments::{Common, Comparison};
 use super::crew::{Assignment, Crew};
 use super::figures::{Outcome, median, ratios, table};
 use super::machine::raise_descriptors;
-use super::plan::{FloorPlan, Seating};
+use super::plan::{FloorPlan, Sample, Seating, Seen, Transport};
 use super::target::Target;
 
 /// Beyond those a scenario holds: metrics requests, newcomers while the last ones are still being cleared away.
@@ -31,48 +31,60 @@ pub(crate) struct Ground<'a> {
     pub(crate) common: &'a Common,
     scenario: String,
     label: String,
-    /// What Tidings was seen sending: its greeting, and a message's frame.
-    seen: (Vec<u8>, Vec<u8>),
+    /// Flags for Tidings besides the usual ones.
+    pub(crate) flags: Vec<String>,
+    /// What Tidings was seen sending.
+    seen: Seen,
 }
 
-impl Server {
+/// What takes turns: a column of the table.
+pub(crate) trait Contestant: Copy {
     /// Its name in tables and JSON.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
+    fn name(self) -> String;
+}
+
+impl Contestant for Server {
+    fn name(self) -> String {
+        let name = match self {
             Self::Tidings => "tidings",
             Self::TidingsWithStalled => "tidings, some stalled",
             Self::Floor => "floor",
-        }
+        };
+        name.to_owned()
     }
+}
 
+impl Server {
     /// The servers of an invocation, in their turns' order.
-    pub(crate) fn all(common: &Common, stalled: bool) -> Vec<Self> {
-        if common.only_floor {
+    pub(crate) fn all(comparison: &Comparison, stalled: bool) -> Vec<Self> {
+        if comparison.only_floor {
             return vec![Self::Floor];
         }
         // Each is divided by the next: how much worse the stalled make it, how far from the floor it is. The floor
         // waits for whoever does not read, so it is measured without them.
         let wanted =
-            [(stalled, Self::TidingsWithStalled), (true, Self::Tidings), (common.floor, Self::Floor)];
+            [(stalled, Self::TidingsWithStalled), (true, Self::Tidings), (comparison.floor, Self::Floor)];
         wanted.into_iter().filter_map(|(wanted, server)| wanted.then_some(server)).collect()
     }
 }
 
 impl Ground<'_> {
-    /// Runs `run` for each server in turns, prints what came out, and returns whether all of it was clean.
-    pub(crate) fn contest(
+    /// Runs `run` for each contestant in turns, prints what came out, and returns whether all of it was clean.
+    pub(crate) fn contest<C: Contestant>(
         common: &Common,
         scenario: String,
-        servers: &[Server],
-        mut run: impl FnMut(&mut Ground<'_>, Server) -> io::Result<Outcome>,
+        contestants: &[C],
+        mut run: impl FnMut(&mut Ground<'_>, C) -> io::Result<Outcome>,
     ) -> io::Result<bool> {
-        let mut ground = Ground { common, scenario, label: String::new(), seen: (Vec::new(), Vec::new()) };
-        let rounds = common.rounds(servers.len());
-        let mut results: Vec<Vec<Outcome>> = vec![Vec::new(); servers.len()];
+        let mut ground =
+            Ground { common, scenario, label: String::new(), flags: Vec::new(), seen: Seen::default() };
+        let rounds = common.rounds(contestants.len());
+        let mut results: Vec<Vec<Outcome>> = vec![Vec::new(); contestants.len()];
         for round in 1..=rounds {
-            for (server, outcomes) in servers.iter().zip(&mut results) {
-                ground.label = format!("{}, {}, round {round} of {rounds}", ground.scenario, server.name());
-                let outcome = run(&mut ground, *server)?;
+            for (contestant, outcomes) in contestants.iter().zip(&mut results) {
+                ground.label =
+                    format!("{}, {}, round {round} of {rounds}", ground.scenario, contestant.name());
+                let outcome = run(&mut ground, *contestant)?;
                 if common.json {
                     println!("{}", outcome.json(&ground.scenario, Some(round)));
                 }
@@ -97,26 +109,31 @@ impl Ground<'_> {
         ensure_descriptors(connections + SPARE_DESCRIPTORS)?;
         match (server, &self.common.url) {
             (Server::Floor, _) => {
-                let (greeting, message) = self.seen.clone();
-                Target::floor(pin, &FloorPlan { seating, greeting, message, payload_bytes })
+                Target::floor(pin, &FloorPlan { seating, seen: self.seen.clone(), payload_bytes })
             }
             (_, Some(url)) => Target::running(url, self.common.pid),
-            (_, None) => Target::tidings(&self.common.tidings()?, pin, seating, connections),
+            (_, None) => Target::tidings(&self.common.tidings()?, pin, seating, connections, &self.flags),
         }
     }
 
     /// Starts the workers.
-    pub(crate) fn crew(&self, target: &Target, seating: Seating) -> io::Result<Crew> {
+    pub(crate) fn crew(&self, target: &Target, seating: Seating, transport: Transport) -> io::Result<Crew> {
         let (workers, pin) = (self.common.workers(), !self.common.no_pin);
-        Crew::start(target, self.label.clone(), Assignment { workers, pin, seating })
+        Crew::start(target, self.label.clone(), Assignment { workers, pin, seating, transport })
     }
 
     /// Remembers what Tidings sends, for the floor to send the same.
     pub(crate) fn look(&mut self, server: Server, crew: &mut Crew) -> io::Result<()> {
         if server != Server::Floor {
-            let (greeting, message) = crew.sample()?;
-            self.seen =
-                (greeting, if message.is_empty() { std::mem::take(&mut self.seen.1) } else { message });
+            let Seen { websocket, sse, poll } = crew.sample()?;
+            let seen = &mut self.seen;
+            for (known, new) in
+                [(&mut seen.websocket, websocket), (&mut seen.sse, sse), (&mut seen.poll, poll)]
+            {
+                let message =
+                    if new.message.is_empty() { std::mem::take(&mut known.message) } else { new.message };
+                *known = Sample { greeting: new.greeting, message };
+            }
         }
         Ok(())
     }
@@ -128,10 +145,14 @@ impl Ground<'_> {
             }
             for pair in medians.windows(2) {
                 let [first, second] = pair else { continue };
+                let ratios = ratios(first, second);
+                if ratios.is_empty() {
+                    continue;
+                }
                 let mut line = serde_json::json!({
                     "scenario": self.scenario, "ratio_of": first.server, "to": second.server,
                 });
-                for (figure, ratio) in ratios(first, second) {
+                for (figure, ratio) in ratios {
                     line[figure.key] = ((ratio * 10_000.0).round() / 10_000.0).into();
                 }
                 println!("{line}");
@@ -141,7 +162,9 @@ impl Ground<'_> {
         let of_rounds = if rounds > 1 { format!(" (medians of {rounds} rounds)") } else { String::new() };
         println!("\n{}{of_rounds}\n\n{}", self.scenario, table(medians));
         for outcome in medians {
-            println!("Bottleneck of {}: {}.", outcome.server, outcome.bottleneck());
+            if let Some(bottleneck) = outcome.bottleneck() {
+                println!("Bottleneck of {}: {bottleneck}.", outcome.server);
+            }
         }
     }
 }

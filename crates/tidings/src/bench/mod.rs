@@ -8,6 +8,7 @@
 mod arguments;
 mod clock;
 mod crew;
+mod drops;
 mod figures;
 mod floor;
 mod ground;
@@ -17,8 +18,10 @@ mod opening;
 mod order;
 mod payload;
 mod plan;
+mod presence;
 mod target;
 mod traffic;
+mod wire;
 mod worker;
 
 use std::process::ExitCode;
@@ -41,6 +44,8 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Scenario::Echo(args) => traffic::echo(args),
         Scenario::Idle(args) => opening::idle(args),
         Scenario::Storm(args) => opening::storm(args),
+        Scenario::Drops(args) => drops::drops(args),
+        Scenario::Presence(args) => presence::presence(args),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

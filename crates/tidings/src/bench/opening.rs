@@ -5,9 +5,9 @@ use std::io;
 
 use super::arguments::{Idle, IdleRooms, Storm};
 use super::figures::{self as figure, Outcome};
-use super::ground::{Ground, Server};
+use super::ground::{Contestant as _, Ground, Server};
 use super::payload::STAMP_BYTES;
-use super::plan::Seating;
+use super::plan::{Seating, Transport};
 use super::target::Target;
 use super::traffic::GENTLY;
 
@@ -21,10 +21,10 @@ pub(crate) fn idle(args: &Idle) -> io::Result<bool> {
         IdleRooms::Shared => (Seating::Shared, "all in one room"),
         IdleRooms::Own => (Seating::Own, "each in its own room"),
     };
-    let scenario = format!("idle: {connections} connections, {rooms}");
-    Ground::contest(&args.common, scenario, &Server::all(&args.common, false), |ground, server| {
+    let scenario = format!("idle: {connections} connections over {}, {rooms}", args.transport.name());
+    Ground::contest(&args.common, scenario, &Server::all(&args.comparison, false), |ground, server| {
         let target = ground.target(server, seating, STAMP_BYTES, connections)?;
-        let mut crew = ground.crew(&target, seating)?;
+        let mut crew = ground.crew(&target, seating, args.transport)?;
         let mut outcome = Outcome::new(server.name());
         target.settle()?;
         let before = (target.work()?, target.anonymous_bytes()?);
@@ -62,10 +62,10 @@ pub(crate) fn idle(args: &Idle) -> io::Result<bool> {
 pub(crate) fn storm(args: &Storm) -> io::Result<bool> {
     let connections = args.common.scaled(args.connections);
     let scenario = format!("storm: {connections} connections at once");
-    Ground::contest(&args.common, scenario, &Server::all(&args.common, false), |ground, server| {
+    Ground::contest(&args.common, scenario, &Server::all(&args.comparison, false), |ground, server| {
         let gentle_bytes = opened_gently(ground, server, connections)?;
         let target = ground.target(server, Seating::Shared, STAMP_BYTES, connections)?;
-        let mut crew = ground.crew(&target, Seating::Shared)?;
+        let mut crew = ground.crew(&target, Seating::Shared, Transport::Websocket)?;
         let mut outcome = Outcome::new(server.name());
         target.settle()?;
         let before = (target.work()?, target.anonymous_bytes()?);
@@ -98,7 +98,7 @@ pub(crate) fn storm(args: &Storm) -> io::Result<bool> {
 /// Memory per connection of a server on which as many were opened a few at a time: what a storm is compared with.
 fn opened_gently(ground: &mut Ground<'_>, server: Server, connections: usize) -> io::Result<f64> {
     let target: Target = ground.target(server, Seating::Shared, STAMP_BYTES, connections)?;
-    let mut crew = ground.crew(&target, Seating::Shared)?;
+    let mut crew = ground.crew(&target, Seating::Shared, Transport::Websocket)?;
     target.settle()?;
     let before = target.anonymous_bytes()?;
     crew.open(connections, GENTLY)?;

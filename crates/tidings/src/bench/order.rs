@@ -73,6 +73,7 @@ impl Order {
         let at = connection * self.publishers + publisher;
         if self.next[at] == sequence {
             self.next[at] = sequence + 1;
+            self.excused[at] = false;
         } else {
             self.take_unexpected(at, sequence);
         }
@@ -162,6 +163,16 @@ mod tests {
         order.take(0, 0, 5);
         order.take(0, 0, 7);
         assert_eq!(order.settle(|_, _| 8), Faults { lost: 1, told: 4, ..Faults::default() });
+    }
+
+    #[test]
+    fn a_gap_in_which_nothing_was_lost_excuses_no_later_loss() {
+        let mut order = Order::new(1);
+        order.add_connection([0]);
+        order.excuse(0);
+        order.take(0, 0, 0);
+        order.take(0, 0, 2);
+        assert_eq!(order.settle(|_, _| 3), Faults { lost: 1, ..Faults::default() });
     }
 
     #[test]

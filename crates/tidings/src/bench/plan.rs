@@ -11,6 +11,16 @@ use serde::{Deserialize, Serialize};
 use super::latency::Recorded;
 use super::order::Faults;
 
+/// How connections speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+pub(crate) enum Transport {
+    Websocket,
+    /// Server-sent events over HTTP/1.1.
+    Sse,
+    /// Long polls, one after another on a connection that is kept.
+    Poll,
+}
+
 /// Where connections sit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Seating {
@@ -20,6 +30,8 @@ pub(crate) enum Seating {
     Own,
     /// In rooms of so many, all of whom publish.
     RoomsOf(usize),
+    /// All in one room, each as a user of its own, to be seen coming and going.
+    Users,
     /// At `/echo`.
     Echo,
 }
@@ -36,6 +48,7 @@ impl Seating {
 pub(crate) struct WorkerPlan {
     pub(crate) server: SocketAddr,
     pub(crate) seating: Seating,
+    pub(crate) transport: Transport,
     /// The number of this worker's first connection.
     pub(crate) first: usize,
 }
@@ -53,6 +66,8 @@ pub(crate) enum Command {
     End { published: Option<u32> },
     /// Say what the server's answers look like, byte for byte.
     Sample,
+    /// Say how many events about people came.
+    Told,
     /// Close all connections at once.
     Leave,
 }
@@ -81,12 +96,31 @@ pub(crate) enum Report {
     Begun,
     /// To `End`.
     Ended(Ended),
-    /// To `Sample`: everything connection 0 received before its first message, and that first message's frame.
-    Sample { greeting: Vec<u8>, message: Vec<u8> },
+    /// To `Sample`.
+    Sample(Seen),
+    /// To `Told`: since the worker began.
+    Told { events: u64 },
     /// To `Leave`.
     Left,
     /// Some times a second while messages flow.
     Progress { took_ns: u64, published: u64, received: u64, p99_us: f64 },
+}
+
+/// What the server was seen sending, byte for byte.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) websocket: Sample,
+    pub(crate) sse: Sample,
+    pub(crate) poll: Sample,
+}
+
+/// What it sent over one transport.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Sample {
+    /// Before the first message; of long polls, the answer without one.
+    pub(crate) greeting: Vec<u8>,
+    /// The frame, event or answer with the first message.
+    pub(crate) message: Vec<u8>,
 }
 
 /// What happened between `Begin` and `End`.
@@ -112,11 +146,30 @@ pub(crate) struct Ended {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct FloorPlan {
     pub(crate) seating: Seating,
-    /// What Tidings sent a client before its first message, handshake included.
-    pub(crate) greeting: Vec<u8>,
-    /// The frame in which Tidings delivered a message.
-    pub(crate) message: Vec<u8>,
+    pub(crate) seen: Seen,
     pub(crate) payload_bytes: usize,
+}
+
+impl Transport {
+    /// Its name for people and in JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Websocket => "websocket",
+            Self::Sse => "sse",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+impl Seen {
+    /// What was seen of a transport.
+    pub(crate) fn of(&mut self, transport: Transport) -> &mut Sample {
+        match transport {
+            Transport::Websocket => &mut self.websocket,
+            Transport::Sse => &mut self.sse,
+            Transport::Poll => &mut self.poll,
+        }
+    }
 }
 
 /// Writes a line.

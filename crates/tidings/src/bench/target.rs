@@ -44,10 +44,12 @@ impl Target {
         pin: bool,
         seating: Seating,
         connections: usize,
+        flags: &[String],
     ) -> io::Result<Self> {
         let mut command = Command::new(binary);
         command.args(["serve", "--listen", "127.0.0.1:0", "--shards", "1", "--messages-per-second-max", "0"]);
         command.args(["--connections-max", &connections.to_string()]);
+        command.args(flags);
         if seating == Seating::Echo {
             command.arg("--echo");
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::arguments::{Echo, Fanout, Rooms};
 use super::crew::{Crew, Measured};
 use super::figures::{self as figure, Outcome};
-use super::ground::{Ground, Server};
-use super::plan::{Seating, Traffic};
+use super::ground::{Contestant as _, Ground, Server};
+use super::plan::{Seating, Traffic, Transport};
 use super::target::Target;
 
 /// Connections on their way at once while a run is set up.
@@ -28,22 +28,32 @@ const FILL_STEP: Duration = Duration::from_millis(200);
 const FILL_STEPS: usize = 30;
 /// What `fanout` aims at when no rate is given: a server that is neither idle nor overrun.
 const DELIVERIES_PER_SECOND: f64 = 50_000.0;
+/// The same for long polls: few enough that everyone waits again when the next message comes, because who does not gets
+/// several in one answer, and those are cheaper.
+const POLLS_PER_SECOND: f64 = 5_000.0;
 
 /// Runs `fanout`.
 pub(crate) fn fanout(args: &Fanout) -> io::Result<bool> {
     let members = args.common.scaled(args.members);
     let burst = args.burst as usize;
-    let rate = args.rate.unwrap_or(DELIVERIES_PER_SECOND / (members * burst) as f64);
+    let deliveries = if args.transport == Transport::Poll { POLLS_PER_SECOND } else { DELIVERIES_PER_SECOND };
+    let rate = args.rate.unwrap_or(deliveries / (members * burst) as f64);
     let what = match args.flood {
         true => "as fast as p99 < 100 ms allows".to_owned(),
         false => format!("bursts of {burst}, {rate:.1} per second"),
     };
-    let scenario = format!("fanout: {members} members, {} B, {what}", args.bytes);
+    if args.stalled.is_some() && args.transport == Transport::Poll {
+        return Err(io::Error::other(
+            "who does not poll is no slow reader; --stalled wants another --transport",
+        ));
+    }
+    let over = args.transport.name();
+    let scenario = format!("fanout: {members} members over {over}, {} B, {what}", args.bytes);
     let steady = Traffic::Bursts { burst, interval_ns: interval_ns(rate) };
-    let servers = Server::all(&args.common, args.stalled.is_some());
+    let servers = Server::all(&args.comparison, args.stalled.is_some());
     let mut windows: Vec<(Server, u32)> = Vec::new();
     Ground::contest(&args.common, scenario, &servers, |ground, server| {
-        let mut run = Run::prepare(ground, server, Seating::Shared, members, args.bytes)?;
+        let mut run = Run::prepare(ground, server, (Seating::Shared, args.transport), members, args.bytes)?;
         if let Some(percent) = args.stalled {
             run.stalled_percent = if server == Server::TidingsWithStalled { percent } else { 0.0 };
             run.fills_first = true;
@@ -74,8 +84,14 @@ pub(crate) fn rooms(args: &Rooms) -> io::Result<bool> {
         args.bytes, args.rate
     );
     let traffic = Traffic::Everyone { interval_ns: interval_ns(args.rate) };
-    Ground::contest(&args.common, scenario, &Server::all(&args.common, false), |ground, server| {
-        let mut run = Run::prepare(ground, server, Seating::RoomsOf(size), connections, args.bytes)?;
+    Ground::contest(&args.common, scenario, &Server::all(&args.comparison, false), |ground, server| {
+        let mut run = Run::prepare(
+            ground,
+            server,
+            (Seating::RoomsOf(size), Transport::Websocket),
+            connections,
+            args.bytes,
+        )?;
         run.measure(ground, traffic)
     })
 }
@@ -84,8 +100,9 @@ pub(crate) fn rooms(args: &Rooms) -> io::Result<bool> {
 pub(crate) fn echo(args: &Echo) -> io::Result<bool> {
     let connections = args.connections as usize;
     let scenario = format!("echo: {connections} connections, {} B", args.bytes);
-    Ground::contest(&args.common, scenario, &Server::all(&args.common, false), |ground, server| {
-        let mut run = Run::prepare(ground, server, Seating::Echo, connections, args.bytes)?;
+    Ground::contest(&args.common, scenario, &Server::all(&args.comparison, false), |ground, server| {
+        let mut run =
+            Run::prepare(ground, server, (Seating::Echo, Transport::Websocket), connections, args.bytes)?;
         run.measure(ground, Traffic::PingPong)
     })
 }
@@ -106,12 +123,12 @@ impl Run {
     fn prepare(
         ground: &mut Ground<'_>,
         server: Server,
-        seating: Seating,
+        (seating, transport): (Seating, Transport),
         connections: usize,
         payload_bytes: usize,
     ) -> io::Result<Self> {
         let target = ground.target(server, seating, payload_bytes, connections)?;
-        let mut crew = ground.crew(&target, seating)?;
+        let mut crew = ground.crew(&target, seating, transport)?;
         let opened = crew.open(connections, GENTLY)?;
         target.settle()?;
         let mut outcome = Outcome::new(server.name());

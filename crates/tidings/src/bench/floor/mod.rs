@@ -3,6 +3,7 @@
 //!
 //! Started by the parent as a process of its own, so that it is measured as Tidings is. Refuses to be useful.
 
+mod room;
 mod template;
 
 use std::collections::HashMap;
@@ -16,9 +17,11 @@ use socket2::{Domain, Socket, Type};
 use tidings_websocket::frame::FrameHeader;
 use tidings_websocket::{encoder, mask};
 
-use template::{GreetingTemplate, MessageTemplate};
+use room::Room;
+use template::{GreetingTemplate, MessageTemplate, poll_greeting, stream_greeting};
 
-use super::plan::{FloorPlan, Seating, hear};
+use super::plan::{FloorPlan, Seating, Transport, hear};
+use super::wire::answers::head_end;
 
 const LISTENER: Token = Token(usize::MAX);
 const BACKLOG: i32 = 4_096;
@@ -30,18 +33,27 @@ struct Floor {
     seating: Seating,
     clients: Vec<Option<Client>>,
     free: Vec<usize>,
-    rooms: HashMap<Vec<u8>, usize>,
-    members: Vec<Vec<usize>>,
+    rooms_by_name: HashMap<Vec<u8>, usize>,
+    rooms: Vec<Room>,
     greeting: GreetingTemplate,
-    message: MessageTemplate,
+    stream_greeting: Vec<u8>,
+    poll_greeting: Vec<u8>,
+    /// In the order of [`TRANSPORTS`].
+    messages: [MessageTemplate; 3],
+    published: u64,
     out: Vec<u8>,
 }
 
+const TRANSPORTS: [Transport; 3] = [Transport::Websocket, Transport::Sse, Transport::Poll];
+
 struct Client {
     stream: TcpStream,
-    /// `None` until the handshake.
-    room: Option<usize>,
+    /// Where it is and how it listens; `None` until its first request.
+    place: Option<(usize, Transport)>,
     carry: Vec<u8>,
+    /// The answer its next poll gets, and whether it waits for it.
+    next: usize,
+    is_waiting: bool,
 }
 
 /// Runs until it is killed.
@@ -75,6 +87,7 @@ fn serve() -> io::Result<()> {
 
 impl Floor {
     fn new(plan: &FloorPlan) -> io::Result<Self> {
+        let mut seen = plan.seen.clone();
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         // Accepted sockets inherit it, which saves a call for each.
@@ -90,10 +103,15 @@ impl Floor {
             seating: plan.seating,
             clients: Vec::new(),
             free: Vec::new(),
-            rooms: HashMap::new(),
-            members: Vec::new(),
-            greeting: GreetingTemplate::new(&plan.greeting),
-            message: MessageTemplate::new(plan),
+            rooms_by_name: HashMap::new(),
+            rooms: Vec::new(),
+            greeting: GreetingTemplate::new(&seen.websocket.greeting),
+            stream_greeting: stream_greeting(&seen.sse.greeting),
+            poll_greeting: poll_greeting(&seen.poll.greeting),
+            messages: TRANSPORTS.map(|transport| {
+                MessageTemplate::new(transport, &seen.of(transport).message, plan.payload_bytes)
+            }),
+            published: 0,
             out: Vec::new(),
         })
     }
@@ -110,7 +128,8 @@ impl Floor {
             if index == self.clients.len() {
                 self.clients.push(None);
             }
-            self.clients[index] = Some(Client { stream, room: None, carry: Vec::new() });
+            self.clients[index] =
+                Some(Client { stream, place: None, carry: Vec::new(), next: 0, is_waiting: false });
         }
     }
 
@@ -138,23 +157,21 @@ impl Floor {
 
     /// Whether the client may stay.
     fn take(&mut self, index: usize, bytes: &mut [u8]) -> bool {
-        let Some(client) = self.clients[index].as_mut() else { return false };
-        let start = match client.room {
-            Some(_) => 0,
-            None => match bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-                Some(end) => {
-                    if !self.greet(index, &bytes[..end]) {
-                        return false;
+        let Some(client) = self.clients[index].as_ref() else { return false };
+        let consumed = match client.place {
+            Some((room, Transport::Websocket)) => self.take_frames(index, room, bytes),
+            Some((_, Transport::Sse)) => bytes.len(),
+            None | Some((_, Transport::Poll)) => match head_end(bytes) {
+                Some(end) if !self.answer(index, &bytes[..end]) => return false,
+                Some(end) => match self.clients[index].as_ref().and_then(|client| client.place) {
+                    Some((room, Transport::Websocket)) => {
+                        end + self.take_frames(index, room, &mut bytes[end..])
                     }
-                    end + 4
-                }
+                    _ => end,
+                },
                 None => 0,
             },
         };
-        let Some(Client { room: Some(room), .. }) = self.clients[index] else {
-            return self.carry(index, bytes);
-        };
-        let consumed = start + self.take_frames(index, room, &mut bytes[start..]);
         self.carry(index, &bytes[consumed..])
     }
 
@@ -165,23 +182,52 @@ impl Floor {
         true
     }
 
-    fn greet(&mut self, index: usize, head: &[u8]) -> bool {
+    /// Answers a request, or lets it wait. Whether the client may stay.
+    fn answer(&mut self, index: usize, head: &[u8]) -> bool {
+        let place = self.clients[index].as_ref().and_then(|client| client.place);
+        let (room, transport) = place.unwrap_or_else(|| self.seat(index, head));
+        let Some(client) = self.clients[index].as_mut() else { return false };
+        match transport {
+            Transport::Websocket => {
+                self.greeting.fill(head).is_some_and(|answer| send(&mut client.stream, answer))
+            }
+            Transport::Sse => send(&mut client.stream, &self.stream_greeting),
+            Transport::Poll if place.is_none() => send(&mut client.stream, &self.poll_greeting),
+            Transport::Poll => match self.rooms[room].answer(client.next) {
+                Some(answer) => {
+                    client.next += 1;
+                    send(&mut client.stream, answer)
+                }
+                None => {
+                    client.is_waiting = true;
+                    true
+                }
+            },
+        }
+    }
+
+    /// Puts a client into the room its first request names.
+    fn seat(&mut self, index: usize, head: &[u8]) -> (usize, Transport) {
         let path = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
-        let room = match self.rooms.get(path) {
+        let (transport, name) = match path {
+            [b'/', b'e', b'v', ..] => (Transport::Sse, room_asked_for(path)),
+            [b'/', b'p', ..] => (Transport::Poll, room_asked_for(path)),
+            _ => (Transport::Websocket, path.strip_prefix(b"/ws/").unwrap_or(path)),
+        };
+        let room = match self.rooms_by_name.get(name) {
             Some(room) => *room,
             None => {
-                self.members.push(Vec::new());
-                self.rooms.insert(path.to_vec(), self.members.len() - 1);
-                self.members.len() - 1
+                self.rooms.push(Room::default());
+                self.rooms_by_name.insert(name.to_vec(), self.rooms.len() - 1);
+                self.rooms.len() - 1
             }
         };
-        self.members[room].push(index);
-        let Some(client) = self.clients[index].as_mut() else { return false };
-        client.room = Some(room);
-        match self.greeting.fill(head) {
-            Some(answer) => send(&mut client.stream, answer),
-            None => false,
+        self.rooms[room].enter(transport, index);
+        if let Some(client) = self.clients[index].as_mut() {
+            client.place = Some((room, transport));
+            client.next = self.rooms[room].published();
         }
+        (room, transport)
     }
 
     fn take_frames(&mut self, index: usize, room: usize, bytes: &mut [u8]) -> usize {
@@ -201,12 +247,7 @@ impl Floor {
                 encoder::frame(&mut self.out, parsed.header.opcode, &bytes[start..end]);
                 continue;
             }
-            let frame = self.message.fill(&bytes[start..end]);
-            for member in &self.members[room] {
-                if let Some(client) = self.clients[*member].as_mut() {
-                    send(&mut client.stream, frame);
-                }
-            }
+            self.publish(room, &bytes[start..end]);
         }
         if let (false, Some(client)) = (self.out.is_empty(), self.clients[index].as_mut()) {
             send(&mut client.stream, &self.out);
@@ -214,17 +255,46 @@ impl Floor {
         at
     }
 
+    fn publish(&mut self, room: usize, payload: &[u8]) {
+        let room = &mut self.rooms[room];
+        for (transport, template) in TRANSPORTS.into_iter().zip(&mut self.messages) {
+            if room.members(transport).is_empty() {
+                continue;
+            }
+            let bytes = template.fill(payload, self.published);
+            for member in room.members(transport) {
+                let Some(client) = self.clients[*member].as_mut() else { continue };
+                if transport == Transport::Poll {
+                    if !std::mem::take(&mut client.is_waiting) {
+                        continue;
+                    }
+                    client.next += 1;
+                }
+                send(&mut client.stream, bytes);
+            }
+            if transport == Transport::Poll {
+                room.keep(bytes.to_vec());
+            }
+        }
+        self.published += 1;
+    }
+
     fn leave(&mut self, index: usize) {
         if let Some(client) = self.clients[index].take() {
             self.free.push(index);
-            if let Some(room) = client.room {
-                let members = &mut self.members[room];
-                if let Some(place) = members.iter().position(|member| *member == index) {
-                    members.swap_remove(place);
-                }
+            if let Some((room, transport)) = client.place {
+                self.rooms[room].leave(transport, index);
             }
         }
     }
+}
+
+/// The room in a path's query.
+fn room_asked_for(path: &[u8]) -> &[u8] {
+    let name = b"room=";
+    let start =
+        path.windows(name.len()).position(|window| window == name).map_or(path.len(), |at| at + name.len());
+    path[start..].split(|byte| *byte == b'&').next().unwrap_or_default()
 }
 
 /// Sends all of it, waiting if it must: there is no outbox here. Whether the client still takes it.

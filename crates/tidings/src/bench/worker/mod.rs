@@ -3,10 +3,8 @@
 //! Owned by the parent that started it; ends when the parent's pipe does. Its way from the socket to the count is kept
 //! short on purpose (one `recv`, a few comparisons per frame), so that the server is what gets measured.
 
-mod connection;
 mod phase;
 mod receive;
-mod scan;
 mod traffic;
 
 use std::io::{self, BufReader};
@@ -15,16 +13,17 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use connection::{Connection, Stage};
 use mio::{Events, Interest, Poll, Token, Waker};
 use phase::Ending;
-use scan::Recogniser;
 use traffic::Schedule;
 
 use super::clock::now_ns;
 use super::latency::Latency;
 use super::order::Order;
-use super::plan::{Command, Ended, Report, Seating, WorkerPlan, hear, say};
+use super::plan::{Command, Ended, Report, Seating, Seen, WorkerPlan, hear, say};
+use super::wire::connection::{Connection, Stage};
+use super::wire::recogniser::Recogniser;
+use super::wire::request;
 
 /// Wakes the loop for a command.
 const COMMAND: Token = Token(usize::MAX);
@@ -55,8 +54,11 @@ struct Worker {
     progress_ns: u64,
     /// One message in this many has its latency recorded; a power of two.
     record_every: usize,
-    greeting: Vec<u8>,
-    message: Vec<u8>,
+    /// The server's name in requests.
+    host: String,
+    seen: Seen,
+    /// Events about who came and went.
+    told: u64,
     complained: bool,
 }
 
@@ -118,8 +120,9 @@ impl Worker {
             last_received_ns: 0,
             progress_ns: 0,
             record_every: 1,
-            greeting: Vec::new(),
-            message: Vec::new(),
+            host: plan.server.to_string(),
+            seen: Seen::default(),
+            told: 0,
             complained: false,
             plan,
         })
@@ -171,10 +174,8 @@ impl Worker {
                 report(&Report::Begun)?;
             }
             Command::End { published } => self.end(published),
-            Command::Sample => {
-                let (greeting, message) = (self.greeting.clone(), self.message.clone());
-                report(&Report::Sample { greeting, message })?;
-            }
+            Command::Sample => report(&Report::Sample(self.seen.clone()))?,
+            Command::Told => report(&Report::Told { events: self.told })?,
             Command::Leave => {
                 self.connections.clear();
                 self.published.clear();
@@ -194,10 +195,13 @@ impl Worker {
             let index = self.connections.len();
             let number = self.plan.first + index;
             let began_ns = now_ns();
-            let Ok(mut connection) = Connection::start(self.plan.server, number, began_ns) else {
+            let speaks = request::transport(self.plan.seating, self.plan.transport, number);
+            let Ok(mut connection) = Connection::start(self.plan.server, speaks, number, began_ns) else {
                 opening.failed += 1;
                 continue;
             };
+            // The first of each transport; the second connection is the first of its own if the publisher's differs.
+            connection.is_sample = index == 0 || (index == 1 && self.connections[0].speaks != speaks);
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut connection.stream, Token(index), interest)?;
             opening.under_way += 1;
@@ -223,8 +227,8 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(index) else { return };
         let outcome = match connection.stage {
             Stage::Connecting if writable || readable => {
-                let path = connection::path(self.plan.seating, self.plan.first + index);
-                connection.ask(self.plan.server, &path)
+                let number = self.plan.first + index;
+                connection.ask(&request::first(self.plan.seating, connection.speaks, &self.host, number))
             }
             Stage::Closed => return,
             _ if writable => connection.send_pending(),
@@ -232,7 +236,10 @@ impl Worker {
         };
         let stalled = connection.stalled;
         let outcome = outcome.and_then(|()| if readable && !stalled { self.read(index) } else { Ok(()) });
-        if outcome.is_err() {
+        if let Err(error) = outcome {
+            if error.kind() == io::ErrorKind::InvalidData && !std::mem::replace(&mut self.complained, true) {
+                eprintln!("a connection is given up: {error}");
+            }
             self.lose(index);
         }
     }

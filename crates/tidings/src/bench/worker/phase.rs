@@ -5,13 +5,13 @@ use std::io;
 use tidings_websocket::encoder;
 use tidings_websocket::frame::Opcode;
 
-use super::connection::Stage;
 use super::traffic::{Due, Schedule, speaker};
 use super::{MASK, Worker, report};
 use crate::bench::clock::now_ns;
 use crate::bench::latency::Latency;
 use crate::bench::payload::Stamp;
 use crate::bench::plan::{Ended, Report, Seating, Traffic};
+use crate::bench::wire::connection::Stage;
 
 /// Members whose slowest decides whether the window has room.
 const SAMPLED_MEMBERS: usize = 32;
@@ -136,7 +136,7 @@ impl Worker {
                 expected = u64::from(published) * self.open_count() as u64;
             }
             Seating::RoomsOf(size) => expected *= size as u64,
-            Seating::Own | Seating::Echo => {}
+            Seating::Own | Seating::Users | Seating::Echo => {}
         }
         for index in 0..self.connections.len() {
             if std::mem::take(&mut self.connections[index].stalled)
@@ -163,7 +163,7 @@ impl Worker {
             // A connection that is gone is counted as such.
             _ if connections[connection].stage != Stage::Open => 0,
             Seating::Shared => published[0],
-            Seating::Own | Seating::Echo => published[connection],
+            Seating::Own | Seating::Users | Seating::Echo => published[connection],
             Seating::RoomsOf(size) => {
                 published.get(connection / size * size + publisher).copied().unwrap_or(0)
             }

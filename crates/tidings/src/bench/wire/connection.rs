@@ -1,5 +1,5 @@
-//! One client connection of a worker: its socket, how far its handshake is, and the bytes that wait on either side.
-//! Owned by the worker's loop. Refuses to interpret frames.
+//! One client connection: its socket, how far it is, and the bytes that wait on either side.
+//! Owned by a loop. Refuses to interpret what comes, but for the head of an answer.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,11 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use mio::net::TcpStream;
 use socket2::{Domain, Socket, Type};
 
-use crate::bench::plan::Seating;
+use super::answers::{head_end, status};
+use super::wrong;
+use crate::bench::plan::Transport;
 
-/// The key of every handshake: nobody is to be convinced of anything here.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-/// Its only right answer, as in RFC 6455 §1.3.
+/// The only right answer to the key of every handshake here, as in RFC 6455 §1.3.
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// Connections from one source address. The kernel has about 28,000 ports for each pair of addresses.
 const CONNECTIONS_PER_SOURCE: usize = 20_000;
@@ -30,6 +30,7 @@ pub(crate) enum Stage {
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     pub(crate) stage: Stage,
+    pub(crate) speaks: Transport,
     /// When connecting began.
     pub(crate) began_ns: u64,
     /// Received bytes of a head or frame that is not complete.
@@ -42,11 +43,18 @@ pub(crate) struct Connection {
     pub(crate) stalled: bool,
     /// Whether its latencies count: those of who stopped reading say nothing about the server.
     pub(crate) timed: bool,
+    /// What the server sends it is kept, to be imitated.
+    pub(crate) is_sample: bool,
 }
 
 impl Connection {
     /// Starts connecting; the socket becomes writable when it is done.
-    pub(crate) fn start(server: SocketAddr, number: usize, began_ns: u64) -> io::Result<Self> {
+    pub(crate) fn start(
+        server: SocketAddr,
+        speaks: Transport,
+        number: usize,
+        began_ns: u64,
+    ) -> io::Result<Self> {
         let stream = match source(server, number) {
             None => TcpStream::connect(server)?,
             Some(source) => {
@@ -66,26 +74,24 @@ impl Connection {
         Ok(Self {
             stream,
             stage: Stage::Connecting,
+            speaks,
             began_ns,
             carry: Vec::new(),
             pending: Vec::new(),
             last_id: 0,
             stalled: false,
             timed: true,
+            is_sample: false,
         })
     }
 
-    /// Asks for the WebSocket once the connection stands.
-    pub(crate) fn ask(&mut self, server: SocketAddr, path: &str) -> io::Result<()> {
+    /// Asks for what it came for once the connection stands.
+    pub(crate) fn ask(&mut self, request: &str) -> io::Result<()> {
         if let Some(error) = self.stream.take_error()? {
             return Err(error);
         }
         self.stream.set_nodelay(true)?;
         self.stage = Stage::Answering;
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
-        );
         self.send(request.as_bytes())
     }
 
@@ -127,23 +133,19 @@ impl Connection {
     }
 }
 
-/// The path of a connection's WebSocket.
-pub(crate) fn path(seating: Seating, number: usize) -> String {
-    match seating {
-        Seating::Shared => "/ws/bench".to_owned(),
-        Seating::Own => format!("/ws/bench-{number:06}"),
-        Seating::RoomsOf(size) => format!("/ws/bench-{:06}", number / size),
-        Seating::Echo => "/echo".to_owned(),
-    }
-}
-
-/// Looks for the end of the handshake's answer: `Ok(None)` while it is not there, an error if it is a refusal.
-pub(crate) fn answer_end(bytes: &[u8]) -> io::Result<Option<usize>> {
-    let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
+/// Looks for the end of the head that opens a WebSocket or an event stream: `Ok(None)` while it is not there, an error if
+/// it is a refusal.
+pub(crate) fn opening_end(speaks: Transport, bytes: &[u8]) -> io::Result<Option<usize>> {
+    let Some(end) = head_end(bytes) else { return Ok(None) };
     let head = &bytes[..end];
-    let accepted =
-        head.starts_with(b"HTTP/1.1 101") && head.windows(ACCEPT.len()).any(|window| window == ACCEPT);
-    if accepted { Ok(Some(end + 4)) } else { Err(io::Error::other("the server refused the handshake")) }
+    let (wanted, proof) = match speaks {
+        Transport::Websocket => (101, ACCEPT),
+        Transport::Sse | Transport::Poll => (200, b"text/event-stream".as_slice()),
+    };
+    if status(head)? == wanted && head.windows(proof.len()).any(|window| window == proof) {
+        return Ok(Some(end));
+    }
+    Err(wrong("the server refused what a connection came for"))
 }
 
 fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
