@@ -8,11 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 /// Counts what moved.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
     moves: AtomicU64,
     held: AtomicUsize,
+    /// Rings when `held` changes.
+    changed: Notify,
 }
 
 /// Keeps a connection from being taken for an idle one, until it is dropped.
@@ -28,7 +32,19 @@ impl Activity {
     /// A shard serves something of this connection.
     pub(crate) fn hold(self: &Arc<Self>) -> Hold {
         self.held.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_waiters();
         Hold(Arc::clone(self))
+    }
+
+    /// Waits until a shard serves something of this connection, or until none does any more.
+    pub(crate) async fn is_held(&self, wanted: bool) {
+        loop {
+            let changed = self.changed.notified();
+            if (self.held.load(Ordering::Relaxed) > 0) == wanted {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Returns once nothing has moved for at least one period, at the latest after two.
@@ -50,6 +66,7 @@ impl Drop for Hold {
         // The end is a move too: the connection has its whole time for the next request.
         self.0.note();
         self.0.held.fetch_sub(1, Ordering::Relaxed);
+        self.0.changed.notify_waiters();
     }
 }
 

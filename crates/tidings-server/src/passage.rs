@@ -66,7 +66,8 @@ pub(crate) async fn pass(
     }
     let limits = state.limits();
     let body = body::read(&parts.headers, body, body::json_bytes_max(limits), limits).await?;
-    let hold = activity.hold();
+    // What is said by a POST is answered soon; whoever closes its direction behind it waits for that.
+    let hold = (parts.method == Method::GET).then(|| activity.hold());
     let mut pipe = open(&state, parts.version)?;
     // A shard that refuses need not take everything; its answer says why.
     let _ = pipe.write_all(&head(&parts, body.len())).await;
@@ -126,7 +127,7 @@ fn line(head: &mut Vec<u8>, name: &str, value: &[u8]) {
 }
 
 /// Waits for the head of the shard's answer; the rest flows as it comes.
-async fn answer(method: &Method, mut pipe: DuplexStream, hold: Hold) -> io::Result<Response> {
+async fn answer(method: &Method, mut pipe: DuplexStream, hold: Option<Hold>) -> io::Result<Response> {
     let mut bytes = Vec::with_capacity(HEAD_BYTES);
     let (mut response, head_bytes) = loop {
         if pipe.read_buf(&mut bytes).await? == 0 || bytes.len() > PIPE_BYTES {
@@ -182,7 +183,7 @@ struct Rest {
     first: Bytes,
     /// Bytes to come, where the head said how many; else the end of the pipe is theirs.
     left: Option<u64>,
-    _hold: Hold,
+    _hold: Option<Hold>,
 }
 
 impl Rest {

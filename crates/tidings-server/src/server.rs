@@ -149,6 +149,7 @@ async fn serve(inner: Arc<Inner>, visitor: Visitor, _place: OwnedSemaphorePermit
     let activity = Arc::new(Activity::default());
     let node = Arc::clone(&inner.state.setup.node);
     let Ok(stream) = Stream::new(socket, prefix, Arc::clone(&activity), node) else { return };
+    let mut client_left = std::pin::pin!(stream.watcher().client_left());
     let seat = SharedSeat::new(seat);
     let service = {
         let (inner, activity) = (Arc::clone(&inner), Arc::clone(&activity));
@@ -168,6 +169,7 @@ async fn serve(inner: Arc<Inner>, visitor: Visitor, _place: OwnedSemaphorePermit
             // How a client went away is its own business.
             _ = connection.as_mut() => return,
             () = ceased.as_mut() => return,
+            () = client_left.as_mut() => return,
             _ = stop.wait_for(|stop| *stop), if !stopping => {
                 stopping = true;
                 connection.as_mut().graceful_shutdown();

@@ -4,10 +4,13 @@
 //! moves can be told from a slow one. Refuses gathered writes, see [`refusal`].
 
 use std::io;
+use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -19,7 +22,7 @@ pub(crate) struct Stream {
     prefix: Vec<u8>,
     /// Bytes of the prefix that were read again.
     replayed: usize,
-    socket: TcpStream,
+    socket: Arc<TcpStream>,
     activity: Arc<Activity>,
     node: Arc<str>,
     /// Sent in place of a refusal of hyper's, and how much of it was sent.
@@ -35,19 +38,34 @@ impl Stream {
         node: Arc<str>,
     ) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        let socket = TcpStream::from_std(socket)?;
+        let socket = Arc::new(TcpStream::from_std(socket)?);
         Ok(Self { prefix, replayed: 0, socket, activity, node, refusal: None })
     }
 
     /// Takes the socket out, and what of the prefix nobody has read.
     pub(crate) fn into_parts(mut self) -> io::Result<(std::net::TcpStream, Vec<u8>)> {
         self.prefix.drain(..self.replayed);
-        Ok((self.socket.into_std()?, self.prefix))
+        let socket = match Arc::try_unwrap(self.socket) {
+            Ok(socket) => socket.into_std()?,
+            // Its watcher is about to let go of it.
+            Err(watched) => watched.as_fd().try_clone_to_owned()?.into(),
+        };
+        Ok((socket, self.prefix))
+    }
+
+    /// Tells when the client goes.
+    pub(crate) fn watcher(&self) -> Watcher {
+        Watcher { socket: Arc::downgrade(&self.socket), activity: Arc::clone(&self.activity) }
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let progress = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.note(progress)
+        loop {
+            ready!(self.socket.poll_write_ready(cx))?;
+            match self.socket.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return self.note(Poll::Ready(sent)),
+            }
+        }
     }
 
     /// Sends our words for a refusal of hyper's. hyper offers the same bytes until they are taken.
@@ -84,8 +102,17 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         let unread = &self.prefix[self.replayed..];
         if unread.is_empty() {
-            let progress = Pin::new(&mut self.socket).poll_read(cx, buf);
-            return self.note(progress);
+            loop {
+                ready!(self.socket.poll_read_ready(cx))?;
+                match self.socket.try_read(buf.initialize_unfilled()) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Poll::Ready(Err(error)),
+                    Ok(count) => {
+                        buf.advance(count);
+                        return self.note(Poll::Ready(Ok(())));
+                    }
+                }
+            }
         }
         let count = unread.len().min(buf.remaining());
         buf.put_slice(&unread[..count]);
@@ -108,11 +135,40 @@ impl AsyncWrite for Stream {
         }
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+    /// A socket keeps nothing back.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(SockRef::from(&*self.socket).shutdown(Shutdown::Write))
+    }
+}
+
+/// Notices that a client goes while a shard serves something of its connection. hyper does not: a
+/// client that has sent all it has to say may close its direction and still get its answer. A stream
+/// has no end to wait for, and a poll for nobody would take a message with it.
+pub(crate) struct Watcher {
+    /// The connection may leave for a shard meanwhile.
+    socket: Weak<TcpStream>,
+    activity: Arc<Activity>,
+}
+
+impl Watcher {
+    /// Returns when the client has gone.
+    pub(crate) async fn client_left(self) {
+        loop {
+            self.activity.is_held(true).await;
+            let Some(socket) = self.socket.upgrade() else { return std::future::pending().await };
+            let mut first = [0];
+            tokio::select! {
+                peeked = socket.peek(&mut first) => match peeked {
+                    Ok(0) | Err(_) => return,
+                    // The next request, or a frame of HTTP/2: hyper gets to what is behind it.
+                    Ok(_) => self.activity.is_held(false).await,
+                },
+                () = self.activity.is_held(false) => {}
+            }
+        }
     }
 }
