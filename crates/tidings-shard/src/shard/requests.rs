@@ -134,8 +134,11 @@ impl<I: Io> Shard<I> {
         let mut headers = allow.to_vec();
         if is_preflight && terms.origin.is_some() {
             headers.extend(allow.iter().map(|(_, methods)| ("Access-Control-Allow-Methods", *methods)));
-            headers.push(("Access-Control-Allow-Headers", "Content-Type, Cache-Control, Last-Event-ID"));
-            headers.push(("Access-Control-Max-Age", "86400"));
+            headers.push((
+                "Access-Control-Allow-Headers",
+                "Content-Type, Cache-Control, Last-Event-ID, Authorization",
+            ));
+            headers.push(("Access-Control-Max-Age", "7200"));
         }
         let answer = Answer { status: 204, headers: &headers, body: Body::Absent };
         self.connections.answer_at_once(slot, &answer, terms);
