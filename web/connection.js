@@ -12,7 +12,7 @@ import { Unsent } from "./unsent.js";
 const RATE_LIMITED_PAUSE_MS = 1_000;
 
 // Errors that say nothing about the message: it stays in the queue.
-const PASSING_ERRORS = new Set(["rate_limited", "unavailable"]);
+const PASSING_ERRORS = new Set(["rate_limited", "engine_unavailable"]);
 
 // Frames that are passed on as they are.
 const EPHEMERAL = ["presence", "presence_changed", "user_joined", "user_left", "user_typing", "user_stopped_typing"];

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tidings_protocol::{ErrorCode, Message, MessageId, Payload, RoomName, SessionId, UserId};
+use tidings_protocol::{ErrorCode, Limits, Message, MessageId, Payload, RoomName, SessionId, UserId};
+
+use crate::RoomOptions;
 
 /// Keeper of the rooms' logs. Every implementation passes the suite in [`crate::contract`].
 pub trait Engine: Send + Sync + 'static {
@@ -52,6 +54,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// What `/metrics` tells about the engine.
     fn gauges(&self) -> EngineGauges;
+
+    /// Whether what is published now would reach everybody in time; `/ready` tells.
+    fn is_ready(&self) -> bool {
+        true
+    }
 }
 
 /// Wall-clock time in microseconds since 1970, read once per turn by whoever owns a clock.
@@ -93,6 +100,19 @@ pub struct Publication {
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
+impl Publication {
+    /// Refuses a payload that is larger than a message or than the room's whole log may be.
+    pub fn check_size(&self, options: &RoomOptions, limits: &Limits) -> Result<(), EngineError> {
+        let bytes = self.payload.len();
+        let fits_room = !options.keeps_history() || bytes <= options.history_bytes;
+        if bytes <= limits.message_bytes_max && fits_room {
+            Ok(())
+        } else {
+            Err(EngineError::MessageTooLarge)
+        }
+    }
+}
+
 /// Two publications with equal keys in one room are one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey {
@@ -112,7 +132,7 @@ pub struct Published {
 }
 
 /// Where to read a log from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Position {
     /// Nothing of the past: only where the log ends now.
     Head,
@@ -130,6 +150,25 @@ pub struct Page {
     /// Where the engine's knowledge begins: the `prev` of a room's first message. Whoever stands
     /// here has missed nothing since; whoever stands before it may have.
     pub origin: MessageId,
+    /// What the store behind the engine gave ids to and lost, if it is known to have.
+    pub hole: Option<Hole>,
+}
+
+/// A stretch of a log that was lost after its ids were given out, as when a replica takes over that
+/// lagged. The log goes on behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    /// The last id before it.
+    pub after: MessageId,
+    /// The last id in it.
+    pub before: MessageId,
+}
+
+impl Hole {
+    /// Whether a message with this id was lost.
+    pub fn holds(self, id: MessageId) -> bool {
+        self.after < id && id <= self.before
+    }
 }
 
 /// A room in the answer to [`Engine::rooms`].

@@ -9,8 +9,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tidings_protocol::{Message, RoomName};
+use tidings_protocol::{Message, MessageId, RoomName};
 
+use crate::engine::Hole;
 use crate::event::Event;
 
 /// Where a shard receives what the engine announces.
@@ -19,8 +20,24 @@ pub trait Inbox: Send + Sync + 'static {
     /// Called under the engine's lock of the room: must be short and must not call back.
     fn announce(&self, message: &Arc<Message>);
 
+    /// Takes notice that what was announced of a room may not be all, or remembers it for later.
+    /// Must be short and must not call back.
+    fn doubt(&self, doubt: &Arc<Doubt>);
+
     /// Takes the event, or drops it if there are too many. Must be short and must not call back.
     fn tell(&self, event: &Arc<Event>);
+}
+
+/// An engine's word that announcements of a room may be missing, which no message will show soon.
+/// Members who stand before the head read the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// The room.
+    pub room: RoomName,
+    /// Where its log ends.
+    pub head: MessageId,
+    /// What the store behind the engine has lost, when that is the reason.
+    pub hole: Option<Hole>,
 }
 
 /// A set of shards by their number, below 64.
@@ -82,6 +99,11 @@ impl Hub {
     /// of ids per room.
     pub fn announce(&self, message: &Arc<Message>) {
         self.each_inbox(&message.room, |inbox| inbox.announce(message));
+    }
+
+    /// Hands a doubt to every shard that has members in its room.
+    pub fn doubt(&self, doubt: &Arc<Doubt>) {
+        self.each_inbox(&doubt.room, |inbox| inbox.doubt(doubt));
     }
 
     /// Hands an event to every shard that has members in its room.

@@ -28,10 +28,10 @@ pub mod telemetry;
 pub mod typing;
 
 pub use engine::{
-    Completion, Engine, EngineError, Page, Position, Publication, Published, RoomSummary, Timestamp,
+    Completion, Engine, EngineError, Hole, Page, Position, Publication, Published, RoomSummary, Timestamp,
 };
 pub use event::{Changes, Event, EventKind};
-pub use hub::{Hub, Inbox, ShardSet};
+pub use hub::{Doubt, Hub, Inbox, ShardSet};
 pub use mailbox::{Collected, Mailbox, Post};
 pub use messaging::{Entrance, Introduction, Manner, Messaging, Now, PollEnd, Wiring, Wish};
 pub use options::{RoomOptions, RoomRules, SlowConsumerPolicy};

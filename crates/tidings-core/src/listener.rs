@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use tidings_protocol::{Limits, Message, RoomName, UserId};
 
 use crate::event::Event;
-use crate::hub::{Hub, Inbox};
+use crate::hub::{Doubt, Hub, Inbox};
 
 #[derive(Default)]
 pub(crate) struct Listener(Mutex<Vec<Arc<Event>>>);
@@ -30,6 +30,10 @@ impl Listener {
 impl Inbox for Listener {
     fn announce(&self, _: &Arc<Message>) {
         unreachable!("these tests store no messages");
+    }
+
+    fn doubt(&self, _: &Arc<Doubt>) {
+        unreachable!("these tests lose no messages");
     }
 
     fn tell(&self, event: &Arc<Event>) {

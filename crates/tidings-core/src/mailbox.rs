@@ -12,7 +12,7 @@ use tidings_protocol::{Message, MessageId, RoomName, SessionId, UserId};
 
 use crate::engine::{EngineError, Page, Published};
 use crate::event::Event;
-use crate::hub::Inbox;
+use crate::hub::{Doubt, Inbox};
 use crate::messaging::{ErrandAnswer, ErrandKey, Ticket};
 use crate::rooms::SubscriptionKey;
 use crate::sessions::{Claim, Claimed};
@@ -23,6 +23,8 @@ use crate::slots::{Slot, SlotKey};
 pub enum Post {
     /// The engine stored a message in a room that this shard has members in.
     Announced(Arc<Message>),
+    /// Announcements of such a room may be missing.
+    Doubted(Arc<Doubt>),
     /// Something happened in such a room.
     Told(Arc<Event>),
     /// Answer to `watch`: the room's newest id.
@@ -199,6 +201,12 @@ impl Inbox for Mailbox {
             state.newest_of_overflowed.insert(message.room.clone(), Arc::clone(message));
         }
         self.wake_if_asleep(state);
+    }
+
+    /// Always taken: an engine doubts a room when its store was away or has lost something, and then
+    /// each room once.
+    fn doubt(&self, doubt: &Arc<Doubt>) {
+        self.post(Post::Doubted(Arc::clone(doubt)));
     }
 
     fn tell(&self, event: &Arc<Event>) {

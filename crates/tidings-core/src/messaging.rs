@@ -127,6 +127,7 @@ impl<E: Default> Messaging<E> {
     pub fn receive(&mut self, post: Post, outlet: &mut impl Outlet<Encoded = E>) {
         match post {
             Post::Announced(message) => self.announced(message),
+            Post::Doubted(doubt) => self.doubted(&doubt, outlet),
             Post::Told(event) => self.told(event),
             Post::Watched { room, head } => self.watched(room, head, outlet),
             Post::PageRead { subscription, after, page } => {

@@ -44,6 +44,11 @@ impl RoomOptions {
             presence_events: true,
         }
     }
+
+    /// Whether the log keeps any message at all.
+    pub const fn keeps_history(&self) -> bool {
+        self.history_messages > 0 && self.history_bytes > 0 && self.history_age_ms > 0
+    }
 }
 
 /// Options by pattern of the room's name; the first pattern that matches wins.

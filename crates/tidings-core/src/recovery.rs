@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tidings_protocol::{GapReason, Message, MessageId};
 
-use crate::engine::{Page, Timestamp};
+use crate::engine::{Hole, Page, Timestamp};
 
 /// Messages with ids between the two may be lost to this subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,27 @@ pub struct Gap {
 /// Judges whether `page`, read from `cursor` on, continues where the cursor stands. `None` is the
 /// proof that it does. Position zero asks for all there is, so it stands for the origin.
 pub fn gap(cursor: MessageId, page: &Page, now: Timestamp) -> Option<Gap> {
+    match (break_in_chain(cursor, page, now), page.hole) {
+        (Some(gap), Some(hole)) if gap.after <= hole.before && hole.after < gap.before => {
+            Some(Gap { reason: GapReason::RolledBack, ..gap })
+        }
+        // The chain is whole because the log went on before the loss was noticed, or because the
+        // subscriber had seen what was lost since.
+        (None, Some(hole)) if hole.holds(cursor) || leads_over(hole, page) => Some(Gap {
+            after: hole.after,
+            before: MessageId(hole.before.0 + 1),
+            reason: GapReason::RolledBack,
+        }),
+        (gap, _) => gap,
+    }
+}
+
+/// Whether some message names one before the hole as the one before it.
+fn leads_over(hole: Hole, page: &Page) -> bool {
+    page.messages.iter().any(|message| message.prev <= hole.after && hole.before < message.id)
+}
+
+fn break_in_chain(cursor: MessageId, page: &Page, now: Timestamp) -> Option<Gap> {
     let told = |before, reason| Some(Gap { after: cursor, before, reason });
     let cursor = if cursor == MessageId::ZERO { page.origin } else { cursor };
     match page.messages.first() {
@@ -77,8 +98,51 @@ mod tests {
     }
 
     fn judge_since(origin: u64, cursor: u64, ids: &[u64], head: u64) -> Option<(u64, u64, GapReason)> {
-        let page = Page { messages: log(ids), head: MessageId(head), origin: MessageId(origin) };
-        gap(MessageId(cursor), &page, Timestamp(1_000)).map(|gap| (gap.after.0, gap.before.0, gap.reason))
+        told(
+            cursor,
+            &Page { messages: log(ids), head: MessageId(head), origin: MessageId(origin), hole: None },
+        )
+    }
+
+    /// For a log that lost ids 31 to 40.
+    fn judge_torn(cursor: u64, ids: &[u64], head: u64) -> Option<(u64, u64, GapReason)> {
+        let hole = Some(Hole { after: MessageId(30), before: MessageId(40) });
+        told(cursor, &Page { messages: log(ids), head: MessageId(head), origin: MessageId(0), hole })
+    }
+
+    fn told(cursor: u64, page: &Page) -> Option<(u64, u64, GapReason)> {
+        gap(MessageId(cursor), page, Timestamp(1_000)).map(|gap| (gap.after.0, gap.before.0, gap.reason))
+    }
+
+    #[test]
+    fn who_saw_what_was_lost_is_told_that_the_log_has_it_no_more() {
+        for cursor in [31, 35, 40] {
+            assert!(
+                judge_torn(cursor, &[40, 50], 50)
+                    .is_some_and(|(_, _, reason)| reason == GapReason::RolledBack)
+            );
+        }
+        assert_eq!(judge_torn(40, &[], 40), Some((30, 41, GapReason::RolledBack)));
+    }
+
+    #[test]
+    fn who_never_saw_what_was_lost_is_told_as_well() {
+        assert_eq!(judge_torn(30, &[40, 50], 50), Some((30, 50, GapReason::RolledBack)));
+        assert_eq!(judge_torn(30, &[], 40), Some((30, 41, GapReason::RolledBack)));
+        // The log went on before the loss was noticed.
+        assert_eq!(judge_torn(20, &[20, 30, 50], 50), Some((30, 41, GapReason::RolledBack)));
+    }
+
+    #[test]
+    fn who_came_after_a_loss_hears_nothing_of_it() {
+        assert_eq!(judge_torn(50, &[50, 60], 60), None);
+        assert_eq!(judge_torn(50, &[], 50), None);
+        assert_eq!(judge_torn(50, &[55, 60], 60), Some((50, 60, GapReason::Expired)));
+    }
+
+    #[test]
+    fn a_stretch_that_ends_before_a_loss_is_whole() {
+        assert_eq!(judge_torn(10, &[10, 20, 30], 40), None);
     }
 
     #[test]

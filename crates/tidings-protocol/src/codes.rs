@@ -87,7 +87,7 @@ error_codes! {
     /// The body is of a kind that the address does not take.
     UnsupportedMediaType => ("unsupported_media_type", 415, Never, "send JSON, with `Content-Type: application/json`"),
     /// The store of the messages does not answer. Whether the message was stored is not known.
-    Unavailable => ("unavailable", 503, Later, "try again in a moment, with the same `ref` or `Idempotency-Key`"),
+    Unavailable => ("engine_unavailable", 503, Later, "try again in a moment, with the same `ref` or `Idempotency-Key`"),
     /// Nothing is served at this address.
     NotFound => ("not_found", 404, Never, "compare the address with docs/protocol.md"),
     /// The address does not take this method.

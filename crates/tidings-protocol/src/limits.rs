@@ -47,6 +47,20 @@ limits! {
         idempotency_window_ms: u64 = 5 * 60_000, 0..=DAY_MS;
     }
 
+    "Redis" {
+        /// Requests that wait for one Redis server. Reached: they are refused with `engine_unavailable`.
+        engine_requests_max: usize = 65_536, 1..=100_000_000;
+        /// How long a Redis server may take to answer. Reached: its requests are refused with
+        /// `engine_unavailable`, and it is connected to anew.
+        redis_timeout_ms: u64 = 3_000, 1..=DAY_MS;
+        /// How long a node goes on listening to a room after its last member left, so that rooms which
+        /// people enter and leave all the time cost no subscription each time.
+        engine_linger_ms: u64 = 5_000, 0..=DAY_MS;
+        /// Each room that a node listens to is compared with its log in Redis this often, however
+        /// silent it is.
+        engine_check_ms: u64 = 5 * 60_000, 1_000..=DAY_MS;
+    }
+
     "A connection" {
         /// A message's payload, in either direction, decompressed. Reached: close code 1009, HTTP 413.
         message_bytes_max: usize = 64 * 1024, 1..=1 << 30;
@@ -131,7 +145,7 @@ limits! {
         /// Bytes of a refused body that are read and thrown away, so that its sender gets to read the
         /// refusal. Reached: the connection is closed while it still sends.
         discarded_body_bytes_max: usize = 1 << 20, 0..=1 << 30;
-        /// Time a request waits for the engine. Reached: 503 `unavailable` with `Retry-After`.
+        /// Time a request waits for the engine. Reached: 503 `engine_unavailable` with `Retry-After`.
         engine_timeout_ms: u64 = 5_000, 1..=DAY_MS;
         /// Silence between two requests after which a kept-alive connection is closed, and time the
         /// head of a further request may take.

@@ -177,6 +177,9 @@ impl Inbox for Recorder {
         self.changed.notify_all();
     }
 
+    /// What is missing, the suite reads from the log.
+    fn doubt(&self, _: &Arc<crate::Doubt>) {}
+
     /// Engines store messages; they tell of nothing else.
     fn tell(&self, _: &Arc<crate::Event>) {}
 }

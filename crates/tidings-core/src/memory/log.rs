@@ -12,11 +12,6 @@ use crate::RoomOptions;
 use crate::engine::Timestamp;
 use crate::memory::totals::Trimmed;
 
-/// Whether the options keep any message at all.
-pub(crate) const fn keeps_history(options: &RoomOptions) -> bool {
-    options.history_messages > 0 && options.history_bytes > 0 && options.history_age_ms > 0
-}
-
 pub(crate) struct Log {
     head: MessageId,
     bytes: usize,
@@ -56,7 +51,7 @@ impl Log {
     pub(crate) fn append(&mut self, message: &Arc<Message>, options: &RoomOptions) -> bool {
         assert!(message.id > self.head, "ids increase within a room");
         self.head = message.id;
-        let kept = keeps_history(options);
+        let kept = options.keeps_history();
         if kept {
             self.bytes += message.payload.len();
             self.messages.push_back(Arc::clone(message));

@@ -19,8 +19,7 @@ use tidings_protocol::{Limits, Message, MessageId, RoomName};
 
 use crate::engine::{EngineGauges, Timestamp};
 use crate::{
-    Completion, Engine, EngineError, Hub, Page, Position, Publication, Published, RoomOptions, RoomRules,
-    RoomSummary,
+    Completion, Engine, EngineError, Hub, Page, Position, Publication, Published, RoomRules, RoomSummary,
 };
 use repeats::{Repeat, Repeats};
 use stripe::Stripe;
@@ -77,7 +76,7 @@ impl MemoryEngine {
 
     fn store(&self, now: Timestamp, publication: Publication) -> Result<Published, EngineError> {
         let options = self.rules.of(&publication.room);
-        self.check_size(&publication, options)?;
+        publication.check_size(options, &self.limits)?;
         let Publication { room, user, key, payload, idempotency_key } = publication;
         let repeat = idempotency_key.map(|key| Repeat { room: room.clone(), key });
 
@@ -100,13 +99,6 @@ impl MemoryEngine {
 
         self.shrink();
         Ok(Published { id, repeated: false })
-    }
-
-    fn check_size(&self, publication: &Publication, options: &RoomOptions) -> Result<(), EngineError> {
-        let bytes = publication.payload.len();
-        let fits = bytes <= self.limits.message_bytes_max;
-        let fits_room = !log::keeps_history(options) || bytes <= options.history_bytes;
-        if fits && fits_room { Ok(()) } else { Err(EngineError::MessageTooLarge) }
     }
 
     /// Locks the room's stripe with the room in it, unless the publication is a repeat.
@@ -173,7 +165,7 @@ impl MemoryEngine {
         let mut stripe = lock(&self.shelves[self.place(room)].stripe);
         let head = stripe.head(room);
         let Some(log) = stripe.log(room) else {
-            return Page { messages: Vec::new(), head, origin: self.origin };
+            return Page { messages: Vec::new(), head, origin: self.origin, hole: None };
         };
         let trimmed = log.expire(self.rules.of(room), now);
         self.totals.subtract(trimmed);
@@ -181,7 +173,7 @@ impl MemoryEngine {
             Position::Head => Vec::new(),
             Position::After(id) => log.after(id, messages_max),
         };
-        Page { messages, head, origin: self.origin }
+        Page { messages, head, origin: self.origin, hole: None }
     }
 
     fn list(&self, now: Timestamp, after: Option<&RoomName>, rooms_max: usize) -> Vec<RoomSummary> {

@@ -7,6 +7,7 @@ use tidings_protocol::{GapReason, Message, MessageId, ServerFrame};
 
 use super::Messaging;
 use crate::engine::{Completion, EngineError, Page, Position};
+use crate::hub::Doubt;
 use crate::mailbox::Post;
 use crate::options::SlowConsumerPolicy;
 use crate::outlet::Outlet;
@@ -28,6 +29,29 @@ impl<E: Default> Messaging<E> {
         let Some(room) = self.rooms.room_mut(slot) else { return };
         if room.queue(message, self.wiring.limits.fan_out_batches_max) {
             self.fanning.extend(self.rooms.room_key(slot));
+        }
+    }
+
+    /// Announcements may be missing: members who stand before the head, or where the log has a hole,
+    /// read it. Who is beyond the hole already has nothing to read, and is told.
+    pub(super) fn doubted(&mut self, doubt: &Doubt, outlet: &mut impl Outlet<Encoded = E>) {
+        let Some(slot) = self.rooms.find(doubt.room.as_str()) else { return };
+        let Some(room) = self.rooms.room_mut(slot) else { return };
+        room.head = room.head.max(doubt.head);
+        let mut beyond = Vec::new();
+        for member in room.members.iter_mut().filter(|member| member.pace == Pace::Live) {
+            if doubt.hole.is_some_and(|hole| hole.before < member.cursor) {
+                beyond.push(member.slot);
+            } else if member.cursor < doubt.head || doubt.hole.is_some_and(|hole| hole.holds(member.cursor)) {
+                member.pace = Pace::Lagging;
+                self.to_read.push((member.slot, slot));
+            }
+        }
+        let Some(hole) = doubt.hole else { return };
+        let before = MessageId(hole.before.0 + 1);
+        let gap = Gap { after: hole.after, before, reason: GapReason::RolledBack };
+        for client in beyond {
+            self.tell_gap(client, slot, gap, outlet);
         }
     }
 

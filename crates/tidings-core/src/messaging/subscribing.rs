@@ -198,7 +198,7 @@ impl<E: Default> Messaging<E> {
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
         // Whoever asks from the beginning has lost nothing it ever had.
-        let told = gap.filter(|gap| gap.after != MessageId::ZERO);
+        let told = gap.filter(|_| request.from != Position::After(MessageId::ZERO));
         let (now, later) = match request.answer {
             Answer::Restore => page.messages.split_at(self.restorable(outlet.room(client), &page.messages)),
             Answer::Silent | Answer::Joined { .. } => page.messages.split_at(0),

@@ -160,7 +160,7 @@ fn an_engine_that_does_not_answer_is_told_as_unavailable() {
     // The first is never answered, the second is dropped.
     for request in [post("/broadcast?message=a", "", ""), get("/rooms/a/messages")] {
         let answer = ask(&node, request);
-        assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"));
+        assert_eq!((answer.status, answer.code().as_str()), (503, "engine_unavailable"));
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
 }

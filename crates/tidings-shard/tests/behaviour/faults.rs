@@ -103,7 +103,7 @@ fn what_the_engine_cannot_store_is_told_to_its_publisher() {
             let ana = world.enter(&format!("/ws/{room}"));
             world.say(ana, r#"{"type":"message","text":"x","ref":"1"}"#);
             let Received::Error(error) = world.frame(ana) else { panic!("not told") };
-            assert_eq!((error.code.as_str(), error.reference.as_deref()), ("unavailable", Some("1")));
+            assert_eq!((error.code.as_str(), error.reference.as_deref()), ("engine_unavailable", Some("1")));
             // Its requests are not under way for ever: it may go on sending more than wait at once.
             for _ in 0..70 {
                 world.send(ana, "x");
@@ -121,7 +121,7 @@ fn a_room_that_cannot_be_watched_is_not_joined() {
     let mut world = setup.build();
     let ana = world.enter("/ws/chat");
     world.say(ana, r#"{"type":"join","room":"unwatchable","ref":"1"}"#);
-    assert!(matches!(world.frame(ana), Received::Error(error) if error.code == "unavailable"));
+    assert!(matches!(world.frame(ana), Received::Error(error) if error.code == "engine_unavailable"));
     world.say(ana, "still in one room");
     assert_eq!(world.texts(ana), ["still in one room"]);
 }

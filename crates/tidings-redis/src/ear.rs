@@ -1,0 +1,177 @@
+//! The ear: the connection over which a Redis server announces, and the work that the ledger asks for.
+//!
+//! Owned by its server. Refuses to trust a silence: each second this node publishes to itself through
+//! the server, and when that is not heard any more, both connections are made anew.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, Value};
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use crate::ledger::Task;
+use crate::server::Server;
+
+/// How often a node publishes to itself.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Silence after which the path counts as dead.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
+
+/// Rooms subscribed to, or looked at, with one system call.
+const BATCH_ROOMS: usize = 256;
+
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// What the connection tells of itself.
+pub(crate) struct Ear {
+    /// The node heard itself lately.
+    is_up: AtomicBool,
+    /// The ledger has work.
+    pub(crate) bell: Notify,
+    /// The connection is gone.
+    gone: Notify,
+    probe_heard: Notify,
+}
+
+impl Ear {
+    pub(crate) fn new() -> Self {
+        Self {
+            is_up: AtomicBool::new(false),
+            bell: Notify::new(),
+            gone: Notify::new(),
+            probe_heard: Notify::new(),
+        }
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::Acquire)
+    }
+}
+
+/// Listens, for ever.
+pub(crate) async fn listen(server: Arc<Server>) {
+    let mut pause = PAUSE_MIN;
+    loop {
+        let began = Instant::now();
+        let error = match connect(&server).await {
+            Ok(connection) => listen_once(&server, connection).await,
+            Err(error) => error,
+        };
+        server.ear.is_up.store(false, Ordering::Release);
+        server.deaf(&error);
+        if began.elapsed() > PAUSE_MAX * 2 {
+            pause = PAUSE_MIN;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+async fn connect(server: &Arc<Server>) -> Result<MultiplexedConnection, RedisError> {
+    let pushed = Arc::downgrade(server);
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(server.patience))
+        .set_response_timeout(Some(server.patience))
+        .set_push_sender(move |push: PushInfo| {
+            if let Some(server) = pushed.upgrade() {
+                hear(&server, push);
+            }
+            Ok::<(), ()>(())
+        });
+    let mut connection = server.client.get_multiplexed_async_connection_with_config(&config).await?;
+    let mut subscribe = redis::cmd("SUBSCRIBE");
+    subscribe.arg(&server.probe);
+    connection.send_packed_command(&subscribe).await?.extract_error()?;
+    Ok(connection)
+}
+
+/// Listens until the connection is gone, or the node does not hear itself.
+async fn listen_once(server: &Arc<Server>, mut connection: MultiplexedConnection) -> RedisError {
+    let mut probes = interval(PROBE_INTERVAL);
+    probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heard_at = Instant::now();
+    server.ear.bell.notify_one();
+    loop {
+        tokio::select! {
+            () = server.ear.gone.notified() => return broken(std::io::ErrorKind::ConnectionReset),
+            () = server.ear.probe_heard.notified() => {
+                heard_at = Instant::now();
+                if !server.ear.is_up.swap(true, Ordering::AcqRel) {
+                    server.hears();
+                }
+            }
+            () = server.ear.bell.notified() => {
+                if let Err(error) = work(server, &mut connection).await {
+                    return error;
+                }
+            }
+            _ = probes.tick() => {
+                if heard_at.elapsed() > SILENCE_MAX {
+                    server.voice.reconnect();
+                    return broken(std::io::ErrorKind::TimedOut);
+                }
+                let mut probe = redis::cmd("PUBLISH");
+                probe.arg(&server.probe).arg("");
+                server.voice.ask(probe, Box::new(|_| ()));
+                if let Err(error) = work(server, &mut connection).await {
+                    return error;
+                }
+            }
+        }
+    }
+}
+
+/// Does what the ledger asks for.
+async fn work(server: &Arc<Server>, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    loop {
+        let tasks = server.ledger().next_work(BATCH_ROOMS);
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let mut pipeline = redis::Pipeline::new();
+        for (room, task) in &tasks {
+            let command = match task {
+                Task::Subscribe => "SUBSCRIBE",
+                Task::Unsubscribe => "UNSUBSCRIBE",
+                Task::Look => continue,
+            };
+            pipeline.cmd(command).arg(server.keys.channel(room));
+        }
+        if !pipeline.is_empty() {
+            let count = pipeline.len();
+            for answer in connection.send_packed_commands(&pipeline, 0, count).await? {
+                answer.extract_error()?;
+            }
+        }
+        // Only now: what is published after the look is heard.
+        for (room, task) in tasks {
+            if task != Task::Unsubscribe {
+                server.look(&room);
+            }
+        }
+    }
+}
+
+/// Runs inside the connection's own task: what is heard is passed on in order, and never waits.
+fn hear(server: &Arc<Server>, push: PushInfo) {
+    match (push.kind, push.data.as_slice()) {
+        (PushKind::Disconnection, _) => server.ear.gone.notify_one(),
+        (PushKind::Message, [Value::BulkString(channel), Value::BulkString(payload)]) => {
+            if channel == server.probe.as_bytes() {
+                server.ear.probe_heard.notify_one();
+            } else if let Ok(channel) = str::from_utf8(channel) {
+                server.heard(channel, payload);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn broken(kind: std::io::ErrorKind) -> RedisError {
+    RedisError::from(std::io::Error::from(kind))
+}

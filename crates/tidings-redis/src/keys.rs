@@ -1,0 +1,75 @@
+//! The names that a room has in Redis. They are part of the contract with other programs, see
+//! `docs/redis.md`.
+
+use tidings_core::engine::IdempotencyKey;
+use tidings_protocol::RoomName;
+
+/// Makes names under a prefix, so that several systems can share a server.
+#[derive(Debug, Clone)]
+pub(crate) struct Keys {
+    prefix: Box<str>,
+}
+
+impl Keys {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.into() }
+    }
+
+    /// The room's log, a stream whose ids are `<message id>-0`.
+    pub(crate) fn log(&self, room: &RoomName) -> String {
+        self.of(room, "log")
+    }
+
+    /// What is known of the room, a hash.
+    pub(crate) fn meta(&self, room: &RoomName) -> String {
+        self.of(room, "meta")
+    }
+
+    /// Where the room's messages are announced, a channel.
+    pub(crate) fn channel(&self, room: &RoomName) -> String {
+        self.of(room, "live")
+    }
+
+    /// The room that a channel is for.
+    pub(crate) fn room_of<'a>(&self, channel: &'a str) -> Option<&'a str> {
+        channel.strip_prefix(&*self.prefix)?.strip_prefix(":{")?.strip_suffix("}:live")
+    }
+
+    /// What an idempotency key stored, a string.
+    pub(crate) fn idempotency(&self, room: &RoomName, key: &IdempotencyKey) -> String {
+        let session = key.session.map(|session| session.to_string()).unwrap_or_default();
+        format!("{}:{{{room}}}:ref:{session}:{}", self.prefix, key.reference)
+    }
+
+    /// The names of the rooms that have a log on this server, a sorted set.
+    pub(crate) fn index(&self) -> String {
+        format!("{}:rooms", self.prefix)
+    }
+
+    /// Where a node publishes to itself, to hear whether the path works.
+    pub(crate) fn probe(&self, node: &str) -> String {
+        format!("{}:probe:{node}", self.prefix)
+    }
+
+    /// In braces the part that a Cluster hashes, so that a room's keys lie together.
+    fn of(&self, room: &RoomName, what: &str) -> String {
+        format!("{}:{{{room}}}:{what}", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidings_protocol::Limits;
+
+    #[test]
+    fn a_channel_tells_its_room_whatever_the_name() {
+        let keys = Keys::new("tidings");
+        for name in ["general", "}:live", "{a}", ":", "ä b"] {
+            let room = RoomName::new(name, &Limits::default()).unwrap();
+            assert_eq!(keys.room_of(&keys.channel(&room)), Some(name));
+        }
+        assert_eq!(keys.room_of("other:{general}:live"), None);
+        assert_eq!(keys.room_of("tidings:probe:a"), None);
+    }
+}

@@ -1,0 +1,19 @@
+//! The engine over Redis (7.0 and newer, or Valkey): rooms that several nodes share.
+//!
+//! A stream per room is the truth, a channel per room is for speed, and one script per message does
+//! both in one step. What a node hears is checked against what it saw before; what it did not hear,
+//! it reads. Refuses to know transports and sessions.
+#![forbid(unsafe_code)]
+
+mod ear;
+mod engine;
+mod keys;
+mod ledger;
+mod listing;
+mod placement;
+mod scripts;
+mod server;
+mod voice;
+mod wire;
+
+pub use engine::{Beginning, Config, ConfigError, RedisEngine};

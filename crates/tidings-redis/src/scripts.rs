@@ -1,0 +1,50 @@
+//! The scripts: each is one atomic step on one room.
+
+use std::sync::LazyLock;
+
+use redis::Cmd;
+
+/// See the module; what each takes and gives is in its first lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Script {
+    Publish,
+    Read,
+    Watch,
+    Summary,
+}
+
+struct Texts {
+    text: String,
+    hash: String,
+}
+
+static TEXTS: LazyLock<[Texts; 4]> = LazyLock::new(|| {
+    let common = include_str!("scripts/common.lua");
+    [
+        include_str!("scripts/publish.lua"),
+        include_str!("scripts/read.lua"),
+        include_str!("scripts/watch.lua"),
+        include_str!("scripts/summary.lua"),
+    ]
+    .map(|own| {
+        let text = format!("{common}{own}");
+        let hash = redis::Script::new(&text).get_hash().to_owned();
+        Texts { text, hash }
+    })
+});
+
+impl Script {
+    pub(crate) const ALL: [Self; 4] = [Self::Publish, Self::Read, Self::Watch, Self::Summary];
+
+    /// What the server is given to load.
+    pub(crate) fn text(self) -> &'static str {
+        &TEXTS[self as usize].text
+    }
+
+    /// A call of it with these keys; arguments follow.
+    pub(crate) fn call(self, keys: &[String]) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&TEXTS[self as usize].hash).arg(keys.len()).arg(keys);
+        command
+    }
+}

@@ -1,0 +1,274 @@
+//! One Redis server as this node knows it: a voice to ask with, an ear to hear with, and the ledger
+//! that makes sure that nothing falls between the two.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::{Client, RedisError, Value};
+use tidings_core::{Completion, EngineError, Hole, Hub, Page, Position, RoomRules, Timestamp};
+use tidings_protocol::{Limits, MessageId, RoomName};
+use tokio::runtime::Handle;
+
+use crate::ear::{self, Ear};
+use crate::engine::{Beginning, Config};
+use crate::keys::Keys;
+use crate::ledger::{Ledger, REPAIR_MESSAGES, Sight};
+use crate::scripts::Script;
+use crate::voice::Voice;
+use crate::wire;
+
+/// See the module.
+pub(crate) struct Server {
+    /// The address without the password, for logs and metrics.
+    pub(crate) name: String,
+    pub(crate) client: Client,
+    pub(crate) keys: Keys,
+    pub(crate) probe: String,
+    pub(crate) patience: Duration,
+    pub(crate) voice: Voice,
+    pub(crate) ear: Ear,
+    ledger: Mutex<Ledger>,
+    limits: Arc<Limits>,
+    rules: Arc<RoomRules>,
+    beginning: Beginning,
+    /// The newest `now` anybody came with, for what happens by itself.
+    clock: AtomicU64,
+}
+
+impl Server {
+    /// Connects in the background, on the runtime, until the process ends.
+    pub(crate) fn start(
+        client: Client,
+        config: &Config,
+        hub: &Arc<Hub>,
+        rules: &Arc<RoomRules>,
+        limits: &Arc<Limits>,
+        runtime: &Handle,
+    ) -> Arc<Self> {
+        let (voice, requests) = Voice::new(limits.engine_requests_max);
+        let keys = Keys::new(&config.prefix);
+        // A third, so that a room with members never comes near to being forgotten.
+        let check_ms = (limits.room_forgotten_after_ms / 3).clamp(1_000, limits.engine_check_ms);
+        let server = Arc::new(Self {
+            name: client.get_connection_info().addr().to_string(),
+            probe: keys.probe(&config.node),
+            keys,
+            patience: config.patience,
+            voice,
+            ear: Ear::new(),
+            ledger: Mutex::new(Ledger::new(Arc::clone(hub), limits.engine_linger_ms, check_ms)),
+            limits: Arc::clone(limits),
+            rules: Arc::clone(rules),
+            beginning: config.beginning,
+            clock: AtomicU64::new(0),
+            client,
+        });
+        let speaking = Arc::clone(&server);
+        runtime.spawn(async move {
+            let changed = |state: Result<(), &RedisError>| match state {
+                Ok(()) => tracing::info!(redis = speaking.name, "RedisConnected"),
+                Err(error) => {
+                    speaking.ledger().refuse_waiting();
+                    tracing::warn!(redis = speaking.name, %error, "RedisUnavailable");
+                }
+            };
+            speaking.voice.serve(&speaking.client, requests, speaking.patience, changed).await;
+        });
+        runtime.spawn(ear::listen(Arc::clone(&server)));
+        server
+    }
+
+    /// Whether both directions work.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.voice.is_up() && self.ear.is_up()
+    }
+
+    /// A panic while the lock is held leaves the ledger usable: every room that is in doubt is read.
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the ledger take notice of something, and the ear do what follows from it.
+    fn note<T>(&self, notice: impl FnOnce(&mut Ledger) -> T) -> T {
+        let mut ledger = self.ledger();
+        let result = notice(&mut ledger);
+        let has_work = ledger.has_work();
+        drop(ledger);
+        if has_work {
+            self.ear.bell.notify_one();
+        }
+        result
+    }
+
+    /// Time passes.
+    pub(crate) fn saw(&self, now: Timestamp) {
+        self.clock.store(now.0, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.clock.load(Ordering::Relaxed))
+    }
+
+    /// This node has members in a room from now on.
+    pub(crate) fn watch(&self, now: Timestamp, room: &RoomName, done: Completion<MessageId>) {
+        self.saw(now);
+        if !self.voice.is_up() {
+            return done.complete(Err(EngineError::Unavailable));
+        }
+        self.note(|ledger| ledger.watch(now, room, done));
+    }
+
+    pub(crate) fn unwatch(&self, room: &RoomName) {
+        self.ledger().unwatch(self.now(), room);
+    }
+
+    pub(crate) fn tick(&self, now: Timestamp) {
+        self.saw(now);
+        self.note(|ledger| ledger.tick(now, self.limits.examined_per_tick));
+    }
+
+    /// Asks where a room's log ends, for the ledger.
+    pub(crate) fn look(self: &Arc<Self>, room: &RoomName) {
+        let (connection, seen) = {
+            let ledger = self.ledger();
+            (ledger.connection(), ledger.seen(room))
+        };
+        let mut command = Script::Watch.call(&[self.keys.log(room), self.keys.meta(room)]);
+        command
+            .arg(seen.0)
+            .arg(self.keys.channel(room))
+            .arg(self.beginning.of_watched(self.now()).0)
+            .arg(self.limits.room_forgotten_after_ms.max(1));
+        let (server, room) = (Arc::clone(self), room.clone());
+        self.voice.ask(
+            command,
+            Box::new(move |value| {
+                let sight = value.and_then(|value| sight(&value));
+                let missing = server.note(|ledger| ledger.looked(&room, connection, sight));
+                if let Some(missing) = missing {
+                    server.fill(room, connection, missing.after);
+                }
+            }),
+        );
+    }
+
+    /// Reads what was not heard, for the ledger.
+    fn fill(self: &Arc<Self>, room: RoomName, connection: u64, after: MessageId) {
+        let now = self.now();
+        let server = Arc::clone(self);
+        let done = Completion::new({
+            let room = room.clone();
+            move |page| {
+                let missing = server.note(|ledger| ledger.filled(now, &room, connection, page));
+                if let Some(missing) = missing {
+                    server.fill(room, connection, missing.after);
+                }
+            }
+        });
+        self.read(now, &room, Position::After(after), REPAIR_MESSAGES, done);
+    }
+
+    /// Reads a stretch of a room's log.
+    pub(crate) fn read(
+        &self,
+        now: Timestamp,
+        room: &RoomName,
+        from: Position,
+        messages_max: usize,
+        done: Completion<Page>,
+    ) {
+        let (after, messages_max) = match from {
+            Position::Head => (MessageId::ZERO, 0),
+            Position::After(after) => (after, messages_max.min(self.limits.history_page_messages_max)),
+        };
+        let mut command = Script::Read.call(&[self.keys.log(room), self.keys.meta(room)]);
+        command
+            .arg(after.0)
+            .arg(messages_max)
+            .arg(expired_up_to(&self.rules, room, now).0)
+            .arg(self.beginning.of_watched(now).0);
+        let (room, limits) = (room.clone(), Arc::clone(&self.limits));
+        self.voice.ask(
+            command,
+            Box::new(move |value| done.complete(value.and_then(|value| page(&room, &value, &limits)))),
+        );
+    }
+
+    /// Something came from a channel.
+    pub(crate) fn heard(&self, channel: &str, payload: &[u8]) {
+        let Some(room) = self.keys.room_of(channel) else { return };
+        let Ok(room) = RoomName::new(room, &self.limits) else { return };
+        match wire::heard(&room, payload, &self.limits) {
+            Some(heard) => self.note(|ledger| ledger.heard(&room, heard)),
+            None => tracing::warn!(redis = self.name, %room, "RedisStrangeAnnouncement"),
+        }
+    }
+
+    /// The ear hears.
+    pub(crate) fn hears(&self) {
+        tracing::info!(redis = self.name, "RedisHeard");
+    }
+
+    /// The ear hears no more.
+    pub(crate) fn deaf(&self, error: &RedisError) {
+        self.ledger().disconnected();
+        tracing::warn!(redis = self.name, %error, "RedisNotHeard");
+    }
+}
+
+/// Ids up to this one are older than the room keeps messages.
+pub(crate) fn expired_up_to(rules: &RoomRules, room: &RoomName, now: Timestamp) -> MessageId {
+    let kept_us = rules.of(room).history_age_ms.saturating_mul(1_000);
+    MessageId(now.0.saturating_sub(kept_us))
+}
+
+fn sight(value: &Value) -> Result<Sight, EngineError> {
+    let [head, after, before] = numbers(value)?;
+    Ok(Sight { head: MessageId(head), hole: hole(after, before) })
+}
+
+fn page(room: &RoomName, value: &Value, limits: &Limits) -> Result<Page, EngineError> {
+    let Value::Array(parts) = value else { return Err(EngineError::Unavailable) };
+    let [numbers @ .., Value::Array(entries)] = parts.as_slice() else {
+        return Err(EngineError::Unavailable);
+    };
+    let [head, origin, after, before] = integers(numbers)?;
+    let mut page = Page {
+        messages: Vec::with_capacity(entries.len()),
+        head: MessageId(head),
+        origin: MessageId(origin),
+        hole: hole(after, before),
+    };
+    for entry in entries {
+        let Some(message) = wire::entry(room, entry, limits) else { break };
+        // A page is a stretch without a break: what follows one is read by itself.
+        if page.messages.last().is_some_and(|last| last.id != message.prev) {
+            break;
+        }
+        page.messages.push(message);
+    }
+    Ok(page)
+}
+
+fn hole(after: u64, before: u64) -> Option<Hole> {
+    (before > 0).then_some(Hole { after: MessageId(after), before: MessageId(before) })
+}
+
+/// An answer of so many integers.
+pub(crate) fn numbers<const COUNT: usize>(value: &Value) -> Result<[u64; COUNT], EngineError> {
+    let Value::Array(values) = value else { return Err(EngineError::Unavailable) };
+    integers(values)
+}
+
+fn integers<const COUNT: usize>(values: &[Value]) -> Result<[u64; COUNT], EngineError> {
+    let mut numbers = [0; COUNT];
+    if values.len() != COUNT {
+        return Err(EngineError::Unavailable);
+    }
+    for (number, value) in numbers.iter_mut().zip(values) {
+        let Value::Int(value) = value else { return Err(EngineError::Unavailable) };
+        *number = u64::try_from(*value).map_err(|_| EngineError::Unavailable)?;
+    }
+    Ok(numbers)
+}

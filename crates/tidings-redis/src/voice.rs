@@ -1,0 +1,211 @@
+//! The voice: the connection over which a Redis server is asked for things, many at a time.
+//!
+//! Owned by its server. One request follows another in the order of asking, and each is answered
+//! once. Refuses to wait: while the server is away, and past `engine_requests_max`, it says so at once.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use tidings_core::EngineError;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::sleep;
+
+use crate::scripts::Script;
+
+/// Requests sent with one system call. More only make the first of them wait.
+const BATCH_REQUESTS: usize = 512;
+
+/// Pauses between attempts to connect, growing from the first to the last.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// What becomes of a request.
+pub(crate) type Answer = Box<dyn FnOnce(Result<Value, EngineError>) + Send>;
+
+/// Something to ask, and who wants to know.
+pub(crate) struct Request {
+    command: Cmd,
+    answer: Answer,
+}
+
+/// See the module.
+pub(crate) struct Voice {
+    requests: mpsc::Sender<Request>,
+    is_up: AtomicBool,
+    /// Rung to leave the connection for a new one.
+    again: Notify,
+    asked: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Voice {
+    /// A voice without a connection, and the requests that whoever runs it has to serve.
+    pub(crate) fn new(requests_max: usize) -> (Self, mpsc::Receiver<Request>) {
+        let (requests, receiver) = mpsc::channel(requests_max);
+        let voice = Self {
+            requests,
+            is_up: AtomicBool::new(false),
+            again: Notify::new(),
+            asked: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        };
+        (voice, receiver)
+    }
+
+    /// Asks. The answer may come before this returns.
+    pub(crate) fn ask(&self, command: Cmd, answer: Answer) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let request = Request { command, answer };
+        let refused = match self.is_up() {
+            true => self.requests.try_send(request).err().map(mpsc::error::TrySendError::into_inner),
+            false => Some(request),
+        };
+        if let Some(request) = refused {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            (request.answer)(Err(EngineError::Unavailable));
+        }
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::Acquire)
+    }
+
+    /// Leaves the connection for a new one: it may lead nowhere without knowing.
+    pub(crate) fn reconnect(&self) {
+        self.again.notify_one();
+    }
+
+    /// Requests since the start, and those that were refused.
+    #[expect(dead_code, reason = "metrics are to come")]
+    pub(crate) fn figures(&self) -> (u64, u64) {
+        (self.asked.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed))
+    }
+
+    /// Connects, and serves requests until the connection breaks, for ever.
+    pub(crate) async fn serve(
+        &self,
+        client: &Client,
+        mut requests: mpsc::Receiver<Request>,
+        patience: Duration,
+        mut changed: impl FnMut(Result<(), &RedisError>),
+    ) {
+        let mut pause = PAUSE_MIN;
+        loop {
+            match connect(client, patience).await {
+                Ok(connection) => {
+                    pause = PAUSE_MIN;
+                    self.is_up.store(true, Ordering::Release);
+                    changed(Ok(()));
+                    let error = tokio::select! {
+                        error = serve(connection, &mut requests) => error,
+                        () = self.again.notified() => None,
+                    };
+                    self.is_up.store(false, Ordering::Release);
+                    let gone = RedisError::from(std::io::Error::from(std::io::ErrorKind::NotConnected));
+                    changed(Err(error.as_ref().unwrap_or(&gone)));
+                }
+                Err(error) => changed(Err(&error)),
+            }
+            // Whoever asked while it was still up.
+            while let Ok(request) = requests.try_recv() {
+                (request.answer)(Err(EngineError::Unavailable));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+}
+
+async fn connect(client: &Client, patience: Duration) -> Result<MultiplexedConnection, RedisError> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(patience))
+        .set_response_timeout(Some(patience));
+    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    load_scripts(&mut connection).await?;
+    Ok(connection)
+}
+
+async fn load_scripts(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    for script in Script::ALL {
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("LOAD").arg(script.text());
+        connection.send_packed_command(&command).await?.extract_error()?;
+    }
+    Ok(())
+}
+
+/// Serves requests until the connection breaks.
+async fn serve(
+    mut connection: MultiplexedConnection,
+    requests: &mut mpsc::Receiver<Request>,
+) -> Option<RedisError> {
+    let mut batch = Vec::with_capacity(BATCH_REQUESTS);
+    loop {
+        if requests.recv_many(&mut batch, BATCH_REQUESTS).await == 0 {
+            return None;
+        }
+        let unanswered = Batch(std::mem::take(&mut batch));
+        if let Err(error) = unanswered.send(&mut connection).await {
+            return Some(error);
+        }
+    }
+}
+
+/// Requests on their way. Whatever ends it, each is answered.
+struct Batch(Vec<Request>);
+
+impl Batch {
+    async fn send(mut self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+        let mut missing = false;
+        loop {
+            let mut pipeline = redis::Pipeline::with_capacity(self.0.len());
+            for request in &self.0 {
+                pipeline.add_command(request.command.clone());
+            }
+            let answers = connection.send_packed_commands(&pipeline, 0, self.0.len()).await?;
+            let mut broken = None;
+            let mut again = Vec::new();
+            for (request, answer) in self.0.drain(..).zip(answers) {
+                match answer.extract_error() {
+                    Ok(value) => (request.answer)(Ok(value)),
+                    // Somebody flushed the scripts, or it is another server than before. Nothing of
+                    // the request was done.
+                    Err(error) if !missing && is_unknown_script(&error) => again.push(request),
+                    Err(error) => {
+                        (request.answer)(Err(EngineError::Unavailable));
+                        broken = Some(error);
+                    }
+                }
+            }
+            self.0 = again;
+            if let Some(error) = broken.filter(leads_elsewhere) {
+                return Err(error);
+            }
+            if self.0.is_empty() {
+                return Ok(());
+            }
+            missing = true;
+            load_scripts(connection).await?;
+        }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        for request in self.0.drain(..) {
+            (request.answer)(Err(EngineError::Unavailable));
+        }
+    }
+}
+
+fn is_unknown_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// Whether another connection may lead to a server that can: this one was demoted, or is loading.
+fn leads_elsewhere(error: &RedisError) -> bool {
+    use ServerErrorKind::{BusyLoading, MasterDown, ReadOnly};
+    matches!(error.kind(), ErrorKind::Server(ReadOnly | MasterDown | BusyLoading))
+}

@@ -1,0 +1,122 @@
+//! Real Redis servers for tests, on free ports of this machine.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Longest wait for something that must happen; only a broken test takes as long.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A Redis server with a directory of its own. Ends with whoever started it, however that ends.
+pub(crate) struct Redis {
+    pub(crate) port: u16,
+    directory: TempDir,
+    settings: Vec<String>,
+    guard: Option<Child>,
+    pid: u32,
+}
+
+impl Redis {
+    /// A server that keeps nothing on disk, unless the settings say otherwise.
+    pub(crate) fn start(settings: &[&str]) -> Self {
+        let mut redis = Self {
+            port: free_port(),
+            directory: tempfile::tempdir().expect("there is room for a directory"),
+            settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
+            guard: None,
+            pid: 0,
+        };
+        redis.launch();
+        redis
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Starts the process and waits until it takes connections.
+    pub(crate) fn launch(&mut self) {
+        // The shell ends the server when its own standard input closes, which also happens when this
+        // process is killed.
+        let script = "redis-server \"$@\" >redis.log 2>&1 & echo $!; cat >/dev/null; kill -9 $!";
+        let mut guard = Command::new("sh")
+            .args(["-c", script, "sh", "--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no", "--enable-debug-command", "yes"])
+            .args(&self.settings)
+            .current_dir(self.directory.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sh starts");
+        let mut line = String::new();
+        BufReader::new(guard.stdout.take().expect("it is piped"))
+            .read_line(&mut line)
+            .expect("sh tells the pid");
+        self.pid = line.trim().parse().expect("a pid is a number");
+        self.guard = Some(guard);
+        let log = self.directory.path().join("redis.log");
+        wait_for("redis-server takes connections (install it with: cargo xtask test)", || {
+            std::fs::read_to_string(&log).is_ok_and(|log| log.contains("Ready to accept connections"))
+        });
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        self.signal("KILL");
+        let mut guard = self.guard.take().expect("it runs");
+        drop(guard.stdin.take());
+        guard.wait().expect("sh ends");
+    }
+
+    /// Sends a signal, as `STOP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.pid.to_string()]).status();
+        assert!(sent.expect("kill starts").success());
+    }
+
+    /// Runs a command as an administrator would.
+    pub(crate) fn command(&self, words: &[&str]) -> String {
+        let output = Command::new("redis-cli")
+            .args(["-p", &self.port.to_string()])
+            .args(words)
+            .output()
+            .expect("redis-cli starts");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(mut guard) = self.guard.take() {
+            drop(guard.stdin.take());
+            // A stopped process dies of SIGKILL as well; there is nothing else to wait for.
+            let _ = guard.wait();
+        }
+    }
+}
+
+/// A port that nobody has now.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
+    listener.local_addr().expect("it has an address").port()
+}
+
+/// Waits until something is so.
+pub(crate) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < DEADLINE, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Where engines live.
+pub(crate) fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new().expect("threads can be had"))
+}
