@@ -55,6 +55,11 @@ pub trait Engine: Send + Sync + 'static {
     /// What `/metrics` tells about the engine.
     fn gauges(&self) -> EngineGauges;
 
+    /// The stores behind the engine, if it has any; `/metrics` tells.
+    fn stores(&self) -> Vec<StoreState> {
+        Vec::new()
+    }
+
     /// Whether what is published now would reach everybody in time; `/ready` tells.
     fn is_ready(&self) -> bool {
         true
@@ -193,6 +198,23 @@ pub struct EngineGauges {
     pub messages: usize,
     /// Their payload bytes.
     pub bytes: usize,
+}
+
+/// How one of the stores behind an engine fares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreState {
+    /// Its address, without secrets.
+    pub name: String,
+    /// It answers, and what it announces arrives.
+    pub is_up: bool,
+    /// Rooms that this node listens to there.
+    pub rooms: usize,
+    /// Requests since the start.
+    pub requests: u64,
+    /// Requests refused because it was away or had too many already.
+    pub refused: u64,
+    /// Messages that were not heard and had to be read.
+    pub repaired: u64,
 }
 
 /// Why an engine did not do what it was asked.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::{Client, IntoConnectionInfo, ProtocolVersion};
-use tidings_core::engine::EngineGauges;
+use tidings_core::engine::{EngineGauges, StoreState};
 use tidings_core::{
     Completion, Engine, EngineError, Hub, Page, Position, Publication, Published, RoomRules, RoomSummary,
     Timestamp,
@@ -232,6 +232,10 @@ impl Engine for RedisEngine {
     fn gauges(&self) -> EngineGauges {
         let rooms = self.servers.iter().map(|server| server.ledger().figures().0).sum();
         EngineGauges { rooms, ..EngineGauges::default() }
+    }
+
+    fn stores(&self) -> Vec<StoreState> {
+        self.servers.iter().map(|server| server.state()).collect()
     }
 
     fn is_ready(&self) -> bool {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::{Client, RedisError, Value};
+use tidings_core::engine::StoreState;
 use tidings_core::{Completion, EngineError, Hole, Hub, Page, Position, RoomRules, Timestamp};
 use tidings_protocol::{Limits, MessageId, RoomName};
 use tokio::runtime::Handle;
@@ -82,6 +83,13 @@ impl Server {
     /// Whether both directions work.
     pub(crate) fn is_ready(&self) -> bool {
         self.voice.is_up() && self.ear.is_up()
+    }
+
+    /// For the metrics.
+    pub(crate) fn state(&self) -> StoreState {
+        let (requests, refused) = self.voice.figures();
+        let (rooms, repaired) = self.ledger().figures();
+        StoreState { name: self.name.clone(), is_up: self.is_ready(), rooms, requests, refused, repaired }
     }
 
     /// A panic while the lock is held leaves the ledger usable: every room that is in doubt is read.

@@ -78,7 +78,6 @@ impl Voice {
     }
 
     /// Requests since the start, and those that were refused.
-    #[expect(dead_code, reason = "metrics are to come")]
     pub(crate) fn figures(&self) -> (u64, u64) {
         (self.asked.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed))
     }

@@ -74,14 +74,14 @@ pub(crate) async fn pass(
     let _ = pipe.write_all(&body).await;
     match answer(&parts.method, pipe, hold).await {
         Ok(response) => Ok(response),
-        Err(_) if !state.is_ready() => Err(stopping()),
+        Err(_) if !state.is_open() => Err(stopping()),
         Err(_) => Err(Problem::new(ErrorCode::Internal, "the request was not answered: try again")),
     }
 }
 
 /// A pipe with a shard at the other end.
 fn open(state: &State, version: Version) -> Result<DuplexStream, Problem> {
-    let shards = state.shards.get().filter(|_| state.is_ready()).ok_or_else(stopping)?;
+    let shards = state.shards.get().filter(|_| state.is_open()).ok_or_else(stopping)?;
     // A connection of HTTP/1.1 has one request at a time, and its client is counted.
     let seat = (version == Version::HTTP_2).then(|| state.seat()).transpose()?;
     let (pipe, stream) = duplex(PIPE_BYTES);

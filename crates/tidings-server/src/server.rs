@@ -91,6 +91,14 @@ impl Server {
         Ok(())
     }
 
+    /// About once a second: `/ready` says whether the engine's store can be had.
+    pub fn tick(&self) {
+        let state = &self.inner.state;
+        if state.shards.get().is_some() {
+            state.turn(if state.setup.engine.is_ready() { Readiness::Ready } else { Readiness::Cut });
+        }
+    }
+
     /// From now on `/ready` says no, so that load balancers look elsewhere.
     pub fn announce_stop(&self) {
         self.inner.state.turn(Readiness::Draining);

@@ -63,6 +63,8 @@ pub(crate) enum Readiness {
     Starting,
     /// It does.
     Ready,
+    /// Who is here stays, but the engine's store does not answer: new traffic does better elsewhere.
+    Cut,
     /// Never again.
     Draining,
 }
@@ -98,7 +100,8 @@ impl State {
         })
     }
 
-    /// The shards are there, or the node begins to stop, which nothing takes back.
+    /// The shards are there, the store is or is not, or the node begins to stop, which nothing takes
+    /// back.
     pub(crate) fn turn(&self, readiness: Readiness) {
         self.readiness.send_if_modified(|now| {
             let changes = *now != Readiness::Draining && *now != readiness;
@@ -119,9 +122,9 @@ impl State {
         self.readiness.subscribe()
     }
 
-    /// Whether the node takes traffic.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.readiness() == Readiness::Ready
+    /// Whether the node serves who comes nevertheless.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.readiness(), Readiness::Ready | Readiness::Cut)
     }
 
     /// The control plane owns its clock; the engine is told the time.

@@ -142,7 +142,7 @@ fn check_protocol(request: &Request) -> Result<(), Problem> {
 
 fn check_ready(state: &State) -> Result<(), Problem> {
     let advice = "this node is stopping: connect again in a moment";
-    state.is_ready().then_some(()).ok_or(Problem::new(ErrorCode::Restarting, advice))
+    state.is_open().then_some(()).ok_or(Problem::new(ErrorCode::Restarting, advice))
 }
 
 fn agreed(state: &State, offered: Option<Agreed>) -> Option<Agreed> {

@@ -3,6 +3,7 @@
 //! Owns the node from the first listener to the exit code. Refuses to start half a node: what
 //! cannot be had is said, with the remedy, before the first client is accepted.
 
+mod engine;
 mod listening;
 mod reception;
 mod signals;
@@ -11,7 +12,6 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_core::memory::MemoryEngine;
 use tidings_core::{Engine, Hub, People, Timestamp};
 use tidings_protocol::Limits;
 use tidings_server::{Server, Setup};
@@ -66,8 +66,7 @@ impl Node {
         let origins = Arc::new(settings.origins.clone());
         let hub = Arc::new(Hub::new());
         let people = People::new(&hub, &limits, &rules);
-        let engine = MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits), now());
-        let engine: Arc<dyn Engine> = Arc::new(engine);
+        let engine = engine::start(settings, &hub, &rules, &limits, runtime)?;
         let setup = Setup {
             node: settings.node.as_str().into(),
             limits: Arc::clone(&limits),
@@ -116,6 +115,7 @@ impl Node {
         let now = now();
         self.engine.tick(now);
         self.people.tick(now);
+        self.server.tick();
         if self.shards.any_ended() {
             return Err(Failure::fault("a shard ended by itself: report it, with the log above"));
         }

@@ -47,7 +47,7 @@ fn is_known(service: &str) -> bool {
 fn told(readiness: Readiness) -> HealthCheckResponse {
     let status = match readiness {
         Readiness::Ready => ServingStatus::Serving,
-        Readiness::Starting | Readiness::Draining => ServingStatus::NotServing,
+        Readiness::Starting | Readiness::Cut | Readiness::Draining => ServingStatus::NotServing,
     };
     HealthCheckResponse { status: status.into() }
 }

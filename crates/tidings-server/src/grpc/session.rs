@@ -109,7 +109,7 @@ impl Session {
 
 /// A seat on a node that takes clients.
 fn seat(state: &State) -> Result<Seat, Problem> {
-    if !state.is_ready() {
+    if !state.is_open() {
         return Err(stopping());
     }
     state.seat()
@@ -126,7 +126,7 @@ fn check_hello(frame: &v1::ClientFrame, state: &State) -> Result<(), Problem> {
 
 /// Opens a WebSocket to a shard, which finds the hello in it as soon as it looks.
 fn open(state: &State, seat: Seat, hello: &[u8], said: Option<Streaming<Bytes>>) -> Result<Talk, Problem> {
-    let shards = state.shards.get().filter(|_| state.is_ready()).ok_or_else(stopping)?;
+    let shards = state.shards.get().filter(|_| state.is_open()).ok_or_else(stopping)?;
     let (pipe, stream) = duplex(PIPE_BYTES);
     let mut unread = Vec::new();
     encoder::masked(&mut unread, MASK, Opcode::Binary, hello);

@@ -13,12 +13,13 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use tidings_core::engine::StoreState;
 use tidings_core::telemetry::Counter;
 use tidings_protocol::codes::ErrorCode;
 
 use super::process::Process;
 use crate::answer::Problem;
-use crate::state::State;
+use crate::state::{Readiness, State};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -46,6 +47,7 @@ impl Collector for Node {
         self.encode_node(&mut encoder)?;
         self.encode_shards(&mut encoder)?;
         self.encode_requests(&mut encoder)?;
+        self.encode_stores(&mut encoder)?;
         encode_process(&mut encoder)
     }
 }
@@ -64,7 +66,11 @@ impl Node {
             ("tidings_history_messages", "Messages kept in the rooms' logs", held.messages),
             ("tidings_history_bytes", "Payload bytes kept in the rooms' logs", held.bytes),
             ("tidings_sessions_away", "Sessions that wait for their client", setup.people.sessions.away()),
-            ("tidings_ready", "Whether the node takes traffic", usize::from(self.0.is_ready())),
+            (
+                "tidings_ready",
+                "Whether the node takes traffic",
+                usize::from(self.0.readiness() == Readiness::Ready),
+            ),
         ] {
             gauge(encoder, name, help, u64::try_from(value).unwrap_or(u64::MAX))?;
         }
@@ -81,6 +87,44 @@ impl Node {
             let values =
                 numbered.map(|(shard, counters)| ("shard", shard.to_string(), counters.get(counter)));
             counters(encoder, &name, help, values)?;
+        }
+        Ok(())
+    }
+
+    fn encode_stores(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let stores = self.0.setup.engine.stores();
+        if stores.is_empty() {
+            return Ok(());
+        }
+        let labels: Vec<_> = stores.iter().map(|store| [("redis", &*store.name)]).collect();
+        for (name, help, value) in [
+            (
+                "tidings_redis_up",
+                "Whether it answers and is heard",
+                (|s| i64::from(s.is_up)) as fn(&StoreState) -> i64,
+            ),
+            ("tidings_redis_rooms", "Rooms the node listens to there", |s| {
+                i64::try_from(s.rooms).unwrap_or(i64::MAX)
+            }),
+        ] {
+            gauges(
+                encoder,
+                name,
+                help,
+                labels.iter().zip(&stores).map(|(label, store)| (label.as_slice(), value(store))),
+            )?;
+        }
+        for (name, help, value) in [
+            ("tidings_redis_requests", "Requests to it", (|s| s.requests) as fn(&StoreState) -> u64),
+            ("tidings_redis_refused", "Requests refused because it was away or overwhelmed", |s| s.refused),
+            ("tidings_redis_repaired_messages", "Messages not heard, and read instead", |s| s.repaired),
+        ] {
+            counters(
+                encoder,
+                name,
+                help,
+                stores.iter().map(|store| ("redis", store.name.clone(), value(store))),
+            )?;
         }
         Ok(())
     }

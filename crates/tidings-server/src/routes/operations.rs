@@ -10,7 +10,7 @@ use serde_json::json;
 use tidings_protocol::codes::ErrorCode;
 
 use crate::answer::{self, Problem};
-use crate::state::State;
+use crate::state::{Readiness, State};
 
 /// The description of every route, kept by hand; a test holds it against the routes.
 const OPENAPI: &str = include_str!("../../openapi.json");
@@ -22,10 +22,17 @@ pub(super) async fn health(Extract(state): Extract<Arc<State>>) -> Response {
 
 /// `GET /ready`: the node takes traffic.
 pub(super) async fn ready(Extract(state): Extract<Arc<State>>) -> Result<Response, Problem> {
-    if state.is_ready() {
-        return Ok(answer::json(&json!({ "status": "ready", "node": &*state.setup.node })));
+    match state.readiness() {
+        Readiness::Ready => Ok(answer::json(&json!({ "status": "ready", "node": &*state.setup.node }))),
+        Readiness::Cut => {
+            let advice = "a Redis server does not answer this node: send traffic to another one";
+            Err(Problem::new(ErrorCode::Unavailable, advice))
+        }
+        Readiness::Starting | Readiness::Draining => {
+            let advice = "this node starts or stops: send traffic to another one";
+            Err(Problem::new(ErrorCode::Restarting, advice))
+        }
     }
-    Err(Problem::new(ErrorCode::Restarting, "this node starts or stops: send traffic to another one"))
 }
 
 /// `GET /openapi.json`.

@@ -20,9 +20,9 @@ use crate::exit::Failure;
 pub(super) struct File {
     pub(super) listen: Option<Vec<String>>,
     pub(super) node: Option<String>,
-    /// There is one engine today; its name is checked while reading.
-    #[serde(rename = "engine")]
-    pub(super) _engine: Option<EngineKind>,
+    pub(super) engine: Option<EngineKind>,
+    pub(super) redis: Option<Vec<String>>,
+    pub(super) redis_prefix: Option<String>,
     pub(super) shards: Option<usize>,
     pub(super) echo: Option<bool>,
     pub(super) compression: Option<bool>,

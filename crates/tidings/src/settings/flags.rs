@@ -23,9 +23,16 @@ pub(crate) struct Flags {
     /// Read settings from this TOML file; flags and variables win over it.
     #[arg(long, value_name = "FILE", env = "TIDINGS_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// What keeps the rooms' logs.
+    /// What keeps the rooms' logs. [default: memory]
     #[arg(long, value_name = "ENGINE", env = "TIDINGS_ENGINE")]
     pub(crate) engine: Option<EngineKind>,
+    /// A Redis server for the engine of that name: redis://[user:password@]host[:port][/db]. May be
+    /// given several times, for servers that share the rooms; the same on every node.
+    #[arg(long, value_name = "URL", env = "TIDINGS_REDIS", value_delimiter = ',')]
+    pub(crate) redis: Vec<String>,
+    /// What the names of all keys and channels in Redis begin with. [default: tidings]
+    #[arg(long, value_name = "NAME", env = "TIDINGS_REDIS_PREFIX")]
+    pub(crate) redis_prefix: Option<String>,
     /// Threads that own connections. [default: one per core]
     #[arg(long, value_name = "COUNT", env = "TIDINGS_SHARDS")]
     pub(crate) shards: Option<usize>,
@@ -69,6 +76,8 @@ impl Flags {
 pub(crate) enum EngineKind {
     /// Rooms live in this process and end with it.
     Memory,
+    /// Rooms live in Redis, which several nodes share.
+    Redis,
 }
 
 /// The name of a limit's flag, without the dashes before it.

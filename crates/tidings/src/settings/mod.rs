@@ -14,6 +14,7 @@ use tidings_protocol::{Limits, Origins};
 
 use crate::exit::Failure;
 use file::File;
+use flags::EngineKind;
 pub(crate) use flags::Flags;
 
 /// Where a node listens when it is told nothing.
@@ -26,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) listen: Vec<SocketAddr>,
     /// The name of this node in sessions, metrics and headers.
     pub(crate) node: String,
+    /// The Redis servers that keep the rooms' logs; none if this process does.
+    pub(crate) redis: Option<RedisSettings>,
     /// Threads that own connections.
     pub(crate) shards: usize,
     /// Whether `/echo` is served.
@@ -38,6 +41,15 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// What rooms keep and how they treat slow readers.
     pub(crate) rules: RoomRules,
+}
+
+/// How to reach what keeps the rooms' logs when this process does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RedisSettings {
+    /// Independent servers that share the rooms.
+    pub(crate) addresses: Vec<String>,
+    /// What all keys and channels begin with.
+    pub(crate) prefix: String,
 }
 
 impl Settings {
@@ -54,6 +66,7 @@ impl Settings {
         Ok(Self {
             listen: addresses(flags, &file)?,
             node: node_name(flags, &file)?,
+            redis: redis(flags, &file)?,
             shards: shards(flags, &file)?,
             echo: flags.echo || file.echo.unwrap_or(false),
             compression: !flags.no_compression && file.compression.unwrap_or(true),
@@ -115,6 +128,27 @@ fn host_name() -> String {
     let fits: String =
         name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(64).collect();
     if fits.is_empty() { "tidings".to_owned() } else { fits }
+}
+
+fn redis(flags: &Flags, file: &File) -> Result<Option<RedisSettings>, Failure> {
+    let engine = flags.engine.or(file.engine).unwrap_or(EngineKind::Memory);
+    let addresses = match flags.redis.is_empty() {
+        true => file.redis.clone().unwrap_or_default(),
+        false => flags.redis.clone(),
+    };
+    match (engine, addresses.is_empty()) {
+        (EngineKind::Memory, true) => Ok(None),
+        (EngineKind::Memory, false) => Err(Failure::usage(
+            "redis is given, but the engine is memory: add --engine redis, or leave it out",
+        )),
+        (EngineKind::Redis, true) => Err(Failure::usage(
+            "the engine is redis, but no server is named: add --redis redis://127.0.0.1:6379",
+        )),
+        (EngineKind::Redis, false) => {
+            let prefix = flags.redis_prefix.clone().or_else(|| file.redis_prefix.clone());
+            Ok(Some(RedisSettings { addresses, prefix: prefix.unwrap_or_else(|| "tidings".to_owned()) }))
+        }
+    }
 }
 
 fn origins(flags: &Flags, file: &File) -> Result<Origins, Failure> {
