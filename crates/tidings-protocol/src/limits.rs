@@ -56,6 +56,9 @@ limits! {
         /// How long a node goes on listening to a room after its last member left, so that rooms which
         /// people enter and leave all the time cost no subscription each time.
         engine_linger_ms: u64 = 5_000, 0..=DAY_MS;
+        /// How long a node counts as living after it last said so; it says so three times as often. A
+        /// node that is killed leaves its users present, and its sessions taken, for so long at most.
+        node_lease_ms: u64 = 15_000, 1_000..=DAY_MS;
         /// Each room that a node listens to is compared with its log in Redis this often, however
         /// silent it is.
         engine_check_ms: u64 = 5 * 60_000, 1_000..=DAY_MS;

@@ -85,7 +85,7 @@ async fn connect(server: &Arc<Server>) -> Result<MultiplexedConnection, RedisErr
         });
     let mut connection = server.client.get_multiplexed_async_connection_with_config(&config).await?;
     let mut subscribe = redis::cmd("SUBSCRIBE");
-    subscribe.arg(&server.probe);
+    subscribe.arg(&server.letters);
     connection.send_packed_command(&subscribe).await?.extract_error()?;
     Ok(connection)
 }
@@ -116,7 +116,7 @@ async fn listen_once(server: &Arc<Server>, mut connection: MultiplexedConnection
                     return broken(std::io::ErrorKind::TimedOut);
                 }
                 let mut probe = redis::cmd("PUBLISH");
-                probe.arg(&server.probe).arg("");
+                probe.arg(&server.letters).arg("");
                 server.voice.ask(probe, Box::new(|_| ()));
                 if let Err(error) = work(server, &mut connection).await {
                     return error;
@@ -162,8 +162,11 @@ fn hear(server: &Arc<Server>, push: PushInfo) {
     match (push.kind, push.data.as_slice()) {
         (PushKind::Disconnection, _) => server.ear.gone.notify_one(),
         (PushKind::Message, [Value::BulkString(channel), Value::BulkString(payload)]) => {
-            if channel == server.probe.as_bytes() {
-                server.ear.probe_heard.notify_one();
+            if channel == server.letters.as_bytes() {
+                match payload.is_empty() {
+                    true => server.ear.probe_heard.notify_one(),
+                    false => server.letter(payload),
+                }
             } else if let Ok(channel) = str::from_utf8(channel) {
                 server.heard(channel, payload);
             }

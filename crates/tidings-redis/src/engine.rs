@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 
 use crate::listing::Listing;
 use crate::placement::Placement;
+use crate::registry::Registry;
 use crate::scripts::Script;
 use crate::server::{Server, numbers};
 use crate::wire;
@@ -74,6 +75,7 @@ pub struct RedisEngine {
     beginning: Beginning,
     reads: Arc<Reads>,
     runtime: Handle,
+    registry: Arc<Registry>,
 }
 
 impl RedisEngine {
@@ -95,8 +97,10 @@ impl RedisEngine {
             .into_iter()
             .map(|client| Server::start(client, config, hub, rules, limits, runtime))
             .collect();
+        let placement = Arc::new(Placement::new(servers.iter().map(|server| &*server.name)));
         Ok(Self {
-            placement: Arc::new(Placement::new(servers.iter().map(|server| &*server.name))),
+            registry: Registry::start(&servers, &placement),
+            placement,
             runtime: runtime.clone(),
             servers,
             hub: Arc::clone(hub),
@@ -105,6 +109,11 @@ impl RedisEngine {
             beginning: config.beginning,
             reads: Arc::default(),
         })
+    }
+
+    /// What the nodes know together of people.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
     }
 
     fn server(&self, room: &RoomName) -> &Arc<Server> {

@@ -46,9 +46,20 @@ impl Keys {
         format!("{}:rooms", self.prefix)
     }
 
-    /// Where a node publishes to itself, to hear whether the path works.
-    pub(crate) fn probe(&self, node: &str) -> String {
-        format!("{}:probe:{node}", self.prefix)
+    /// Where a node is written to: letters of other nodes, and nothing but its own name by itself, to
+    /// hear whether the path works.
+    pub(crate) fn letters(&self, node: &str) -> String {
+        format!("{}:letters:{node}", self.prefix)
+    }
+
+    /// All nodes, a set.
+    pub(crate) fn nodes(&self) -> String {
+        format!("{}:nodes", self.prefix)
+    }
+
+    /// There while a node lives, a string.
+    pub(crate) fn lease(&self, node: &str) -> String {
+        format!("{}:node:{node}", self.prefix)
     }
 
     /// In braces the part that a Cluster hashes, so that a room's keys lie together.
@@ -70,6 +81,6 @@ mod tests {
             assert_eq!(keys.room_of(&keys.channel(&room)), Some(name));
         }
         assert_eq!(keys.room_of("other:{general}:live"), None);
-        assert_eq!(keys.room_of("tidings:probe:a"), None);
+        assert_eq!(keys.room_of("tidings:letters:a"), None);
     }
 }

@@ -10,10 +10,13 @@ mod engine;
 mod keys;
 mod ledger;
 mod listing;
+mod nodes;
 mod placement;
+mod registry;
 mod scripts;
 mod server;
 mod voice;
 mod wire;
 
 pub use engine::{Beginning, Config, ConfigError, RedisEngine};
+pub use registry::Registry;

@@ -11,6 +11,7 @@ pub(crate) enum Script {
     Read,
     Watch,
     Summary,
+    Lease,
 }
 
 struct Texts {
@@ -18,13 +19,14 @@ struct Texts {
     hash: String,
 }
 
-static TEXTS: LazyLock<[Texts; 4]> = LazyLock::new(|| {
+static TEXTS: LazyLock<[Texts; Script::ALL.len()]> = LazyLock::new(|| {
     let common = include_str!("scripts/common.lua");
     [
         include_str!("scripts/publish.lua"),
         include_str!("scripts/read.lua"),
         include_str!("scripts/watch.lua"),
         include_str!("scripts/summary.lua"),
+        include_str!("scripts/lease.lua"),
     ]
     .map(|own| {
         let text = format!("{common}{own}");
@@ -34,7 +36,7 @@ static TEXTS: LazyLock<[Texts; 4]> = LazyLock::new(|| {
 });
 
 impl Script {
-    pub(crate) const ALL: [Self; 4] = [Self::Publish, Self::Read, Self::Watch, Self::Summary];
+    pub(crate) const ALL: [Self; 5] = [Self::Publish, Self::Read, Self::Watch, Self::Summary, Self::Lease];
 
     /// What the server is given to load.
     pub(crate) fn text(self) -> &'static str {

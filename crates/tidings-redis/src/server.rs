@@ -2,7 +2,7 @@
 //! that makes sure that nothing falls between the two.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use redis::{Client, RedisError, Value};
@@ -15,9 +15,24 @@ use crate::ear::{self, Ear};
 use crate::engine::{Beginning, Config};
 use crate::keys::Keys;
 use crate::ledger::{Ledger, REPAIR_MESSAGES, Sight};
+use crate::nodes::{Census, Nodes};
 use crate::scripts::Script;
 use crate::voice::Voice;
 use crate::wire;
+
+/// Who reads what nodes tell each other apart from messages. Called in the connection's own task: must
+/// not wait.
+pub(crate) trait Correspondent: Send + Sync {
+    /// Another node wrote to this one.
+    fn letter(&self, letter: &[u8]);
+
+    /// Something other than a message was said in a room that this node listens to.
+    fn event(&self, room: &RoomName, event: &[u8]);
+
+    /// The server answered again after it was away, or this node's lease there had ended: what it
+    /// keeps of this node may be gone.
+    fn returned(&self, server: &Server);
+}
 
 /// See the module.
 pub(crate) struct Server {
@@ -25,11 +40,14 @@ pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) client: Client,
     pub(crate) keys: Keys,
-    pub(crate) probe: String,
+    /// The channel on which this node is written to.
+    pub(crate) letters: String,
     pub(crate) patience: Duration,
     pub(crate) voice: Voice,
     pub(crate) ear: Ear,
     ledger: Mutex<Ledger>,
+    nodes: Mutex<Nodes>,
+    pub(crate) correspondent: OnceLock<Arc<dyn Correspondent>>,
     limits: Arc<Limits>,
     rules: Arc<RoomRules>,
     beginning: Beginning,
@@ -53,12 +71,14 @@ impl Server {
         let check_ms = (limits.room_forgotten_after_ms / 3).clamp(1_000, limits.engine_check_ms);
         let server = Arc::new(Self {
             name: client.get_connection_info().addr().to_string(),
-            probe: keys.probe(&config.node),
+            letters: keys.letters(&config.node),
             keys,
             patience: config.patience,
             voice,
             ear: Ear::new(),
             ledger: Mutex::new(Ledger::new(Arc::clone(hub), limits.engine_linger_ms, check_ms)),
+            nodes: Mutex::new(Nodes::new(&config.node)),
+            correspondent: OnceLock::new(),
             limits: Arc::clone(limits),
             rules: Arc::clone(rules),
             beginning: config.beginning,
@@ -131,9 +151,43 @@ impl Server {
         self.ledger().unwatch(self.now(), room);
     }
 
-    pub(crate) fn tick(&self, now: Timestamp) {
+    pub(crate) fn tick(self: &Arc<Self>, now: Timestamp) {
         self.saw(now);
         self.note(|ledger| ledger.tick(now, self.limits.examined_per_tick));
+        if self.nodes().is_due(now, self.limits.node_lease_ms / 3) {
+            self.renew_lease();
+        }
+    }
+
+    fn nodes(&self) -> MutexGuard<'_, Nodes> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether another node lives, as far as this server knows.
+    pub(crate) fn is_live(&self, node: &str) -> bool {
+        self.nodes().is_live(node)
+    }
+
+    /// The nodes that this server knows and whose lease has ended.
+    pub(crate) fn dead_nodes(&self) -> Vec<String> {
+        self.nodes().dead().to_vec()
+    }
+
+    /// Says that this node lives.
+    fn renew_lease(self: &Arc<Self>) {
+        let node = self.nodes().own().to_owned();
+        let mut command = Script::Lease.call(&[self.keys.nodes(), self.keys.lease(&node)]);
+        command.arg(node).arg(self.limits.node_lease_ms).arg(self.keys.lease(""));
+        let server = Arc::clone(self);
+        let answer = move |value: Result<Value, EngineError>| {
+            let Ok(Some(census)) = value.map(|value| Census::read(&value)) else { return };
+            let had_lived = census.had_lived;
+            server.nodes().count(census);
+            if !had_lived && let Some(correspondent) = server.correspondent.get() {
+                correspondent.returned(&server);
+            }
+        };
+        self.voice.ask(command, Box::new(answer));
     }
 
     /// Asks where a room's log ends, for the ledger.
@@ -207,9 +261,22 @@ impl Server {
     pub(crate) fn heard(&self, channel: &str, payload: &[u8]) {
         let Some(room) = self.keys.room_of(channel) else { return };
         let Ok(room) = RoomName::new(room, &self.limits) else { return };
+        if let Some(event) = payload.strip_prefix(b"e ") {
+            if let Some(correspondent) = self.correspondent.get() {
+                correspondent.event(&room, event);
+            }
+            return;
+        }
         match wire::heard(&room, payload, &self.limits) {
             Some(heard) => self.note(|ledger| ledger.heard(&room, heard)),
             None => tracing::warn!(redis = self.name, %room, "RedisStrangeAnnouncement"),
+        }
+    }
+
+    /// Another node wrote.
+    pub(crate) fn letter(&self, letter: &[u8]) {
+        if let Some(correspondent) = self.correspondent.get() {
+            correspondent.letter(letter);
         }
     }
 
