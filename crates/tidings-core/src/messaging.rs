@@ -143,6 +143,7 @@ impl<E: Default> Messaging<E> {
                 self.errand(holder, session, &frame, errand, outlet);
             }
             Post::ErrandDone { errand, answer } => self.errand_done(errand, answer, outlet),
+            Post::Recall { from } => self.recall(from),
             Post::Disconnect { user } => self.disconnect(&user, outlet),
         }
     }

@@ -62,6 +62,23 @@ impl Keys {
         format!("{}:node:{node}", self.prefix)
     }
 
+    /// A session, a hash: `owner` (the node that has it, or empty), `record` (what it has, as JSON),
+    /// `user`, `began` (ms since 1970).
+    pub(crate) fn session(&self, id: &str) -> String {
+        format!("{}:session:{id}", self.prefix)
+    }
+
+    /// The sessions that a node has, a set.
+    pub(crate) fn sessions_of(&self, node: &str) -> String {
+        format!("{}:node:{node}:sessions", self.prefix)
+    }
+
+    /// There for a session's window after a user was disconnected, a string: when (ms since 1970).
+    /// Sessions that began before are over.
+    pub(crate) fn ended(&self, user: &str) -> String {
+        format!("{}:ended:{user}", self.prefix)
+    }
+
     /// In braces the part that a Cluster hashes, so that a room's keys lie together.
     fn of(&self, room: &RoomName, what: &str) -> String {
         format!("{}:{{{room}}}:{what}", self.prefix)

@@ -15,6 +15,7 @@ mod placement;
 mod registry;
 mod scripts;
 mod server;
+mod sessions;
 mod voice;
 mod wire;
 

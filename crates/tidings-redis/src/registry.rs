@@ -6,25 +6,56 @@
 
 use std::sync::Arc;
 
-use tidings_protocol::RoomName;
+use tidings_core::{People, Timestamp};
+use tidings_protocol::{Limits, RoomName};
 
 use crate::placement::Placement;
 use crate::server::{Correspondent, Server};
+use crate::sessions::SharedSessions;
 
 /// See the module.
 pub struct Registry {
     servers: Vec<Arc<Server>>,
     placement: Arc<Placement>,
+    sessions: Arc<SharedSessions>,
 }
 
 impl Registry {
-    pub(crate) fn start(servers: &[Arc<Server>], placement: &Arc<Placement>) -> Arc<Self> {
-        let registry = Arc::new(Self { servers: servers.to_vec(), placement: Arc::clone(placement) });
+    pub(crate) fn start(
+        servers: &[Arc<Server>],
+        placement: &Arc<Placement>,
+        limits: &Arc<Limits>,
+        node: &str,
+    ) -> Arc<Self> {
+        let registry = Arc::new(Self {
+            servers: servers.to_vec(),
+            placement: Arc::clone(placement),
+            sessions: Arc::new(SharedSessions::start(node, servers, placement, limits)),
+        });
         for server in servers {
             let correspondent = Arc::clone(&registry) as Arc<dyn Correspondent>;
             assert!(server.correspondent.set(correspondent).is_ok(), "a server has one correspondent");
         }
         registry
+    }
+
+    /// From now on the nodes have these people in common.
+    pub fn connect(&self, people: &Arc<People>) {
+        self.sessions.connect(people);
+    }
+
+    /// Time passes.
+    pub(crate) fn tick(&self, now: Timestamp) {
+        self.sessions.desk().tick(now);
+    }
+
+    /// This node stops: says so where it said that it lives, after all that it said before.
+    pub async fn farewell(&self) {
+        let said: Vec<_> = self.servers.iter().map(|server| server.end_lease()).collect();
+        for said in said {
+            // A server that is away learns it from the lease.
+            let _ = said.await;
+        }
     }
 
     /// The server that has what goes by a name.
@@ -35,9 +66,13 @@ impl Registry {
 }
 
 impl Correspondent for Registry {
-    fn letter(&self, _letter: &[u8]) {}
+    fn letter(&self, server: &Arc<Server>, letter: &[u8]) {
+        self.sessions.desk().letter(server, letter);
+    }
 
     fn event(&self, _room: &RoomName, _event: &[u8]) {}
 
-    fn returned(&self, _server: &Server) {}
+    fn returned(&self, _server: &Server) {
+        self.sessions.desk().returned();
+    }
 }

@@ -12,6 +12,11 @@ pub(crate) enum Script {
     Watch,
     Summary,
     Lease,
+    SessionKeep,
+    SessionLeave,
+    SessionClaim,
+    SessionGive,
+    SessionReap,
 }
 
 struct Texts {
@@ -27,6 +32,11 @@ static TEXTS: LazyLock<[Texts; Script::ALL.len()]> = LazyLock::new(|| {
         include_str!("scripts/watch.lua"),
         include_str!("scripts/summary.lua"),
         include_str!("scripts/lease.lua"),
+        include_str!("scripts/session_keep.lua"),
+        include_str!("scripts/session_leave.lua"),
+        include_str!("scripts/session_claim.lua"),
+        include_str!("scripts/session_give.lua"),
+        include_str!("scripts/session_reap.lua"),
     ]
     .map(|own| {
         let text = format!("{common}{own}");
@@ -36,7 +46,18 @@ static TEXTS: LazyLock<[Texts; Script::ALL.len()]> = LazyLock::new(|| {
 });
 
 impl Script {
-    pub(crate) const ALL: [Self; 5] = [Self::Publish, Self::Read, Self::Watch, Self::Summary, Self::Lease];
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Publish,
+        Self::Read,
+        Self::Watch,
+        Self::Summary,
+        Self::Lease,
+        Self::SessionKeep,
+        Self::SessionLeave,
+        Self::SessionClaim,
+        Self::SessionGive,
+        Self::SessionReap,
+    ];
 
     /// What the server is given to load.
     pub(crate) fn text(self) -> &'static str {

@@ -10,6 +10,7 @@ use tidings_core::engine::StoreState;
 use tidings_core::{Completion, EngineError, Hole, Hub, Page, Position, RoomRules, Timestamp};
 use tidings_protocol::{Limits, MessageId, RoomName};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::ear::{self, Ear};
 use crate::engine::{Beginning, Config};
@@ -24,7 +25,7 @@ use crate::wire;
 /// not wait.
 pub(crate) trait Correspondent: Send + Sync {
     /// Another node wrote to this one.
-    fn letter(&self, letter: &[u8]);
+    fn letter(&self, server: &Arc<Server>, letter: &[u8]);
 
     /// Something other than a message was said in a room that this node listens to.
     fn event(&self, room: &RoomName, event: &[u8]);
@@ -163,14 +164,27 @@ impl Server {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether another node lives, as far as this server knows.
-    pub(crate) fn is_live(&self, node: &str) -> bool {
-        self.nodes().is_live(node)
-    }
-
     /// The nodes that this server knows and whose lease has ended.
     pub(crate) fn dead_nodes(&self) -> Vec<String> {
         self.nodes().dead().to_vec()
+    }
+
+    /// The nodes that live, without this one.
+    pub(crate) fn other_nodes(&self) -> Vec<String> {
+        self.nodes().others()
+    }
+
+    /// Writes to another node; `unheard` is called if it does not listen, or the server does not
+    /// answer. Letters follow each other, and the requests before them, in order.
+    pub(crate) fn write(&self, node: &str, letter: &[u8], unheard: impl FnOnce() + Send + 'static) {
+        let mut command = redis::cmd("PUBLISH");
+        command.arg(self.keys.letters(node)).arg(letter);
+        let answer = move |listeners| {
+            if !matches!(listeners, Ok(Value::Int(1..))) {
+                unheard();
+            }
+        };
+        self.voice.ask(command, Box::new(answer));
     }
 
     /// Says that this node lives.
@@ -188,6 +202,21 @@ impl Server {
             }
         };
         self.voice.ask(command, Box::new(answer));
+    }
+
+    /// Says that this node lives no more. The answer comes when all before it is done.
+    pub(crate) fn end_lease(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        let mut command = redis::cmd("DEL");
+        command.arg(self.keys.lease(self.nodes().own()));
+        self.voice.ask(
+            command,
+            Box::new(move |_| {
+                // Nobody waits any more.
+                let _ = sender.send(());
+            }),
+        );
+        receiver
     }
 
     /// Asks where a room's log ends, for the ledger.
@@ -274,9 +303,9 @@ impl Server {
     }
 
     /// Another node wrote.
-    pub(crate) fn letter(&self, letter: &[u8]) {
+    pub(crate) fn letter(self: &Arc<Self>, letter: &[u8]) {
         if let Some(correspondent) = self.correspondent.get() {
-            correspondent.letter(letter);
+            correspondent.letter(self, letter);
         }
     }
 

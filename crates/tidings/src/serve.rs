@@ -14,10 +14,13 @@ use std::time::Duration;
 
 use tidings_core::{Engine, Hub, People, Timestamp};
 use tidings_protocol::Limits;
+use tidings_redis::Registry;
 use tidings_server::{Server, Setup};
 use tidings_shard::{Capacity, Context, Listeners, Shards};
 use tokio::runtime::Runtime;
 use tokio::time::{interval, sleep};
+
+use engine::Started;
 
 use crate::exit::{self, Failure};
 use crate::settings::{Flags, Settings};
@@ -53,6 +56,7 @@ struct Node {
     limits: Arc<Limits>,
     engine: Arc<dyn Engine>,
     people: Arc<People>,
+    registry: Option<Arc<Registry>>,
     server: Server,
     shards: Shards,
 }
@@ -66,7 +70,10 @@ impl Node {
         let origins = Arc::new(settings.origins.clone());
         let hub = Arc::new(Hub::new());
         let people = People::new(&hub, &limits, &rules);
-        let engine = engine::start(settings, &hub, &rules, &limits, runtime)?;
+        let Started { engine, registry } = engine::start(settings, &hub, &rules, &limits, runtime)?;
+        if let Some(registry) = &registry {
+            registry.connect(&people);
+        }
         let setup = Setup {
             node: settings.node.as_str().into(),
             limits: Arc::clone(&limits),
@@ -93,7 +100,7 @@ impl Node {
         let shards = tidings_shard::start(&context, listeners, settings.shards)
             .map_err(|error| Failure::fault(format!("the shards could not be started: {error}")))?;
         server.connect(reception::shards(&shards, context.capacity));
-        Ok(Self { addresses, limits, engine, people, server, shards })
+        Ok(Self { addresses, limits, engine, people, registry, server, shards })
     }
 
     /// Runs until the first signal; ends with a fault if a shard does.
@@ -128,9 +135,25 @@ impl Node {
         self.server.announce_stop();
         self.shards.handle().drain();
         let shards = tokio::task::spawn_blocking(|| self.shards.join());
-        let both = async { tokio::join!(shards, self.server.drain(timeout)) };
+        let both = async {
+            let (shards, _) = tokio::join!(shards, self.server.drain(timeout));
+            if let Some(registry) = &self.registry {
+                registry.farewell().await;
+            }
+            shards
+        };
+        // Others must not take this node for dead while it says goodbye.
+        let ticks = async {
+            let mut ticks = interval(TICK);
+            loop {
+                ticks.tick().await;
+                self.engine.tick(now());
+                self.people.tick(now());
+            }
+        };
         tokio::select! {
-            (shards, _) = both => {
+            () = ticks => Ok(()),
+            shards = both => {
                 let ended = shards.unwrap_or_else(|error| Err(error.to_string()));
                 ended.map_err(|fault| Failure::fault(format!("{fault}: report it, with the log above")))
             }

@@ -9,6 +9,7 @@ use super::client::{Client, Introduction, Manner, PollEnd, Standing};
 use super::subscribing::{Answer, JoinRequest};
 use super::{ErrandAnswer, LOBBY, Messaging, Ticket};
 use crate::engine::Position;
+use crate::mailbox::Post;
 use crate::outlet::Outlet;
 use crate::rooms::Pace;
 use crate::sessions::{Away, AwayRoom, Claim, Claimed, Place};
@@ -17,6 +18,9 @@ use crate::telemetry::Counter;
 
 /// Claims of one session by one connection; each time, another connection was quicker.
 const CLAIMS_MAX: u8 = 3;
+
+/// Connections looked at in one turn when the registry has to be told everything again.
+const RECALLED_AT_ONCE: Slot = 256;
 
 /// A connection that waits for the session it claims.
 #[derive(Debug)]
@@ -74,6 +78,9 @@ impl<E: Default> Messaging<E> {
     pub(super) fn claimed(&mut self, claim: &Claim, result: Claimed, outlet: &mut impl Outlet<Encoded = E>) {
         let slot = claim.client.slot;
         let waits = self.is_present(claim.client);
+        if waits && self.errands.contains_key(&slot) {
+            return self.errand_claimed(slot, claim.session, result, outlet);
+        }
         match self.claiming.remove(&slot).filter(|_| waits) {
             Some(claiming) => self.decided(slot, *claiming, result, outlet),
             // The claimant is gone: the session waits for another one.
@@ -240,6 +247,23 @@ impl<E: Default> Messaging<E> {
         }
         if reads_feed {
             self.begin_to_mark(slot, outlet);
+        }
+        self.record(slot);
+    }
+
+    /// Whoever resumes the session on another node needs to know what it has.
+    pub(super) fn record(&self, slot: Slot) {
+        if let Some(session) = self.clients.get(slot as usize).and_then(Client::session) {
+            self.wiring.people.sessions.keep(session, || self.away(slot));
+        }
+    }
+
+    /// Tells the registry again what this shard has, a slice a turn.
+    pub(super) fn recall(&self, from: Slot) {
+        let end = from.saturating_add(RECALLED_AT_ONCE);
+        (from..end).for_each(|slot| self.record(slot));
+        if self.clients.len() > end as usize {
+            self.wiring.mailbox.post(Post::Recall { from: end });
         }
     }
 

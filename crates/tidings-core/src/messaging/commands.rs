@@ -143,6 +143,7 @@ impl<E: Default> Messaging<E> {
                 let answer = Answer::Joined { ticket: ticket(reference) };
                 let from = last_message_id.map_or(Position::Head, Position::After);
                 self.join(slot, &room, JoinRequest { from, answer, doubtful: false }, outlet);
+                self.record(slot);
             }
             ClientFrame::Leave { room, reference } => {
                 self.leave(slot, room.as_deref(), &ticket(reference), outlet);
@@ -233,6 +234,7 @@ impl<E: Default> Messaging<E> {
             return self.refuse(slot, ErrorCode::NotInRoom, ticket, outlet);
         };
         let undone = self.exit(slot, room);
+        self.record(slot);
         if let Some(Answer::Joined { ticket }) = undone.map(|request| request.answer)
             && ticket.wants_ack()
         {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidings_core::memory::MemoryEngine;
 use tidings_core::{Engine, Hub, RoomRules};
 use tidings_protocol::Limits;
-use tidings_redis::{Beginning, Config, ConfigError, RedisEngine};
+use tidings_redis::{Beginning, Config, ConfigError, RedisEngine, Registry};
 use tokio::runtime::Runtime;
 use tokio::time::{interval, timeout};
 
@@ -17,6 +17,13 @@ use crate::settings::{RedisSettings, Settings};
 /// How often a starting node looks whether its servers are there.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// An engine, and what the nodes around it have in common.
+pub(super) struct Started {
+    pub(super) engine: Arc<dyn Engine>,
+    /// None where there is only one node.
+    pub(super) registry: Option<Arc<Registry>>,
+}
+
 /// Starts the engine, and waits until it can be used.
 pub(super) fn start(
     settings: &Settings,
@@ -24,10 +31,10 @@ pub(super) fn start(
     rules: &Arc<RoomRules>,
     limits: &Arc<Limits>,
     runtime: &Runtime,
-) -> Result<Arc<dyn Engine>, Failure> {
+) -> Result<Started, Failure> {
     let Some(redis) = &settings.redis else {
         let engine = MemoryEngine::new(Arc::clone(hub), Arc::clone(rules), Arc::clone(limits), now());
-        return Ok(Arc::new(engine));
+        return Ok(Started { engine: Arc::new(engine), registry: None });
     };
     let patience = Duration::from_millis(limits.redis_timeout_ms);
     let config = Config {
@@ -47,7 +54,10 @@ pub(super) fn start(
         }
     };
     match runtime.block_on(async { timeout(patience, ready).await }) {
-        Ok(()) => Ok(Arc::new(engine)),
+        Ok(()) => {
+            let registry = Some(Arc::clone(engine.registry()));
+            Ok(Started { engine: Arc::new(engine), registry })
+        }
         Err(_) => Err(unavailable(redis, &engine)),
     }
 }
