@@ -89,7 +89,10 @@ impl Server {
         let speaking = Arc::clone(&server);
         runtime.spawn(async move {
             let changed = |state: Result<(), &RedisError>| match state {
-                Ok(()) => tracing::info!(redis = speaking.name, "RedisConnected"),
+                Ok(()) => {
+                    tracing::info!(redis = speaking.name, "RedisConnected");
+                    speaking.ear.bell.notify_one();
+                }
                 Err(error) => {
                     speaking.ledger().refuse_waiting();
                     tracing::warn!(redis = speaking.name, %error, "RedisUnavailable");

@@ -55,6 +55,8 @@ pub(super) fn start(
     };
     match runtime.block_on(async { timeout(patience, ready).await }) {
         Ok(()) => {
+            // The others know that this node lives before they see anything of it.
+            engine.tick(now());
             let registry = Some(Arc::clone(engine.registry()));
             Ok(Started { engine: Arc::new(engine), registry })
         }

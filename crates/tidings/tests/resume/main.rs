@@ -27,7 +27,7 @@ impl Nodes {
     fn start(count: usize) -> Self {
         let redis = Redis::start(&[]);
         let address = redis.address();
-        let flags = ["--engine", "redis", "--redis", &address, "--node-lease-ms", "2000"];
+        let flags = ["--engine", "redis", "--redis", &address, "--node-lease-ms", "6000"];
         let nodes = (0..count).map(|_| Process::node(&flags)).collect();
         Self { redis, nodes }
     }
