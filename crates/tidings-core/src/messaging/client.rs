@@ -56,6 +56,13 @@ pub enum Manner {
     },
 }
 
+impl Manner {
+    /// Whether it polls by this name.
+    pub(super) fn is_poll_of(&self, name: &str) -> bool {
+        matches!(self, Self::Poll { client } if **client == *name)
+    }
+}
+
 /// How a long poll ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PollEnd {

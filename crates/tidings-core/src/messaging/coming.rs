@@ -188,6 +188,9 @@ impl<E: Default> Messaging<E> {
             self.wiring.people.sessions.leave(self.now.wall, session, from, away);
             return self.refuse_cursor(slot, reason, outlet);
         }
+        if let Some(name) = away.client.filter(|name| !manner.is_poll_of(name)) {
+            self.wiring.people.sessions.forget_client(&name, self.clients[slot as usize].session);
+        }
         // A client that looks for what it missed looks at the first room it is told of.
         rooms.sort_by_key(|(room, _)| room.is_of_a_user());
         self.count(Counter::SessionResumed);

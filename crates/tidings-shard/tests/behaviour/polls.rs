@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use tidings_core::telemetry::Counter;
+use tidings_protocol::SessionId;
 use tidings_protocol::server::Received;
 
 use crate::support::client::{http, post};
@@ -484,5 +485,28 @@ fn nobody_polls_in_the_name_of_somebody_else() {
         assert_eq!((answer.status, answer.code().as_str()), (403, "forbidden"));
         world.publish("@ana", "for ana");
         assert_eq!(answered(&mut world, ana)["data"]["text"], "for ana");
+    }
+}
+
+#[test]
+fn a_session_that_goes_on_otherwise_is_not_taken_back_by_its_polls() {
+    for mut world in Setup::each(|_| {}) {
+        let polling = poll(&mut world, "/poll/ana?room=a&timeout_s=0");
+        world.advance(1_000);
+        let session = answered(&mut world, polling)["session_id"].as_str().unwrap().to_owned();
+        let ana = world.connect("/ws");
+        world.say(ana, &format!(r#"{{"type":"hello","session_id":"{session}"}}"#));
+        world.greeted(ana);
+        // Another tab of hers polls by the same name.
+        let polling = poll(&mut world, "/poll/ana?room=a&timeout_s=0");
+        world.advance(1_000);
+        let other = answered(&mut world, polling)["session_id"].as_str().unwrap().to_owned();
+        assert_ne!(other, session);
+        assert!(world.take(ana).is_empty(), "its connection was taken over");
+        // When all have gone for long enough, nothing is known of any of it.
+        world.cut(ana);
+        world.advance(world.limits.session_window_ms + 2_000);
+        let new = SessionId::from_bytes([0xEE; 16]);
+        assert_eq!(world.people.sessions.of_client("ana", new), new);
     }
 }
