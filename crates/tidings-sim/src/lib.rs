@@ -8,10 +8,12 @@ pub mod held;
 pub mod network;
 pub mod protobuf;
 pub mod random;
+pub mod scenario;
 pub mod stream;
 pub mod world;
 
 pub use client::{Answer, Seen};
 pub use held::Held;
 pub use random::Random;
+pub use scenario::Scenario;
 pub use world::{ClientId, Setup, World};

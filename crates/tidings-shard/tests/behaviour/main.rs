@@ -20,6 +20,5 @@ mod sends;
 mod sessions;
 mod sharing;
 mod stopping;
-mod storm;
 
 use tidings_sim as support;
