@@ -102,6 +102,8 @@ pub(super) struct Client {
     pub(super) reads_history: bool,
     /// It reads a feed: the memberships of one in several rooms are marked.
     pub(super) feed: bool,
+    /// It is told nothing of its rooms until it can be told where it stands in all of them.
+    pub(super) placing: bool,
     /// It was typing lately: what it says or its leaving ends that.
     pub(super) typed: bool,
     pub(super) rate: Bucket,
@@ -121,6 +123,7 @@ impl Client {
             pending_requests: 0,
             reads_history: false,
             feed: false,
+            placing: false,
             typed: false,
             rate: Bucket::full(frames_per_second, now_ms),
             session: SessionId::from_bytes([0; 16]),

@@ -225,6 +225,7 @@ impl<E: Default> Messaging<E> {
         let client = &mut self.clients[slot as usize];
         client.standing = Standing::Session;
         let reads_feed = manner == Manner::Feed;
+        client.placing = manner != Manner::Conversation;
         if let Some(user) = &client.identity.user {
             self.wiring.people.presence.came_online(self.now.wall, user);
         }
@@ -241,6 +242,7 @@ impl<E: Default> Messaging<E> {
         for (room, request) in requests {
             self.join(slot, &room, request, outlet);
         }
+        self.place(slot, outlet);
         if reads_feed {
             self.begin_to_mark(slot, outlet);
         }
@@ -346,9 +348,12 @@ impl<E: Default> Messaging<E> {
         end
     }
 
-    /// Where a client stands in all its rooms; `at` overrides one of them. `None` while it is not
-    /// known of each: a cursor of some of its rooms would be refused when it comes back to all.
+    /// Where a client stands in all its rooms; `at` overrides one of them. `None` before it has its
+    /// places. A room that it joined since and of which it was not told yet is left out.
     pub(super) fn cursor(&self, slot: Slot, at: Option<(Slot, MessageId)>) -> Option<String> {
+        if self.is_placing(slot) {
+            return None;
+        }
         let subscriptions = self.rooms.of(slot).as_slice();
         let mut positions: Vec<(&RoomName, MessageId)> = Vec::with_capacity(subscriptions.len());
         for subscription in subscriptions {
@@ -357,12 +362,16 @@ impl<E: Default> Messaging<E> {
             let overridden = at.filter(|(room, _)| *room == subscription.room).map(|(_, id)| id);
             let known = match self.requests.get(&(slot, subscription.room)).map(|request| request.from) {
                 Some(Position::After(position)) => Some(position),
-                Some(Position::Head) => None,
+                // It is about to be told that it begins there.
+                Some(Position::Head) => room.watched.then_some(room.head),
                 None => (member.pace != Pace::Waiting).then_some(member.cursor),
             };
-            positions.push((&room.name, overridden.or(known)?));
+            positions.extend(overridden.or(known).map(|position| (&room.name, position)));
         }
-        (!positions.is_empty()).then(|| Cursor::encode(&positions))
+        // The position in a user's own room alone would be taken for one in the other room.
+        let is_misleading = matches!(positions[..], [(only, _)] if only.is_of_a_user())
+            && positions.len() < subscriptions.len();
+        (!positions.is_empty() && !is_misleading).then(|| Cursor::encode(&positions))
     }
 
     /// A connection is gone; its session, if it has one, waits for the next.

@@ -143,6 +143,7 @@ impl<E: Default> Messaging<E> {
                 let answer = Answer::Joined { ticket: ticket(reference) };
                 let from = last_message_id.map_or(Position::Head, Position::After);
                 self.join(slot, &room, JoinRequest { from, answer, doubtful: false }, outlet);
+                self.place(slot, outlet);
             }
             ClientFrame::Leave { room, reference } => {
                 self.leave(slot, room.as_deref(), &ticket(reference), outlet);
@@ -241,6 +242,7 @@ impl<E: Default> Messaging<E> {
         }
         let reference = ticket.reference();
         self.answer(slot, ticket, &ServerFrame::Left { room: &name, last_message_id, reference }, outlet);
+        self.place(slot, outlet);
     }
 
     fn chat(&mut self, slot: Slot, payload: Payload, outlet: &mut impl Outlet<Encoded = E>) {

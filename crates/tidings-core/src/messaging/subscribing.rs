@@ -180,17 +180,22 @@ impl<E: Default> Messaging<E> {
                     self.refuse(client, error.code(), &request.answer.ticket(), outlet);
                 }
             }
+            self.place(client, outlet);
         }
     }
 
     /// Sets a new member's cursor; one that comes back with an older position reads the log first.
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         client: Slot,
         slot: Slot,
         request: JoinRequest,
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
+        if self.is_placing(client) {
+            self.requests.insert((client, slot), request);
+            return;
+        }
         let Some(head) = self.rooms.room(slot).map(|room| room.head) else { return };
         let Some(member) = self.rooms.member_mut(client, slot) else { return };
         match request.from {

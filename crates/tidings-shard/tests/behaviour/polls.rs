@@ -6,7 +6,7 @@ use tidings_protocol::SessionId;
 use tidings_protocol::server::Received;
 
 use crate::support::client::{http, post};
-use crate::support::{ClientId, Seen, Setup, World};
+use crate::support::{ClientId, Held, Seen, Setup, World};
 
 /// Asks on a new connection, on whichever shard is next.
 fn poll(world: &mut World, path: &str) -> ClientId {
@@ -509,4 +509,26 @@ fn a_session_that_goes_on_otherwise_is_not_taken_back_by_its_polls() {
         let new = SessionId::from_bytes([0xEE; 16]);
         assert_eq!(world.people.sessions.of_client("ana", new), new);
     }
+}
+
+#[test]
+fn a_poll_of_several_rooms_is_told_nothing_before_it_can_be_told_where_it_stands() {
+    let held = Held::default();
+    let mut world = Setup { engine: held.engine(), ..Setup::default() }.build();
+    let ben = world.enter("/ws/a/ben");
+    held.hold(true);
+    // The engine has still to tell where the room of her own ends.
+    let polling = poll(&mut world, "/poll/ana?room=a&user_id=ana&batch=9&timeout_s=1");
+    held.hold(false);
+    world.say(ben, "one");
+    assert!(world.take(polling).is_empty(), "told, with nothing to come back by");
+    held.release_all();
+    world.pump();
+    world.say(ben, "two");
+    let answer = answered(&mut world, polling);
+    assert_eq!(texts(&answer), ["one"]);
+    let cursor = answer["cursor"].as_str().expect("where she stands").to_owned();
+    let path = format!("/poll/ana?room=a&user_id=ana&batch=9&cursor={cursor}");
+    let polling = poll(&mut world, &path);
+    assert_eq!(texts(&answered(&mut world, polling)), ["two"]);
 }

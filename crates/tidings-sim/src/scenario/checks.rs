@@ -7,8 +7,9 @@ use tidings_protocol::{RoomName, SessionId};
 
 use super::{ROOMS, STEPS, Scenario};
 
-/// Longer than it takes to find out that a client is silent, and the grace after it.
-const SILENCE_MS: u64 = 50_000;
+/// Longer than it takes to find out that a client is silent, and the grace after it. Who was not
+/// read from while its answers waited may be heard for the last time only now.
+const SILENCE_MS: u64 = 120_000;
 const ROUNDS_MIN: usize = 4;
 /// Longer than any window, history or memory of an empty room.
 const FOREVER_MS: u64 = 2 * 3_600_000;
