@@ -24,6 +24,9 @@ const START_MS: u64 = 1_800_000_000_000;
 /// What the clock of a new network says.
 const BEGINNING_MS: u64 = 1_000;
 
+/// How long a wake that is lost may keep anybody waiting.
+const SOON_MS: u64 = 1_000;
+
 /// Turns without sleep in which a shard that is well has finished whatever there was to do.
 const BUSY_TURNS_MAX: u32 = 200_000;
 
@@ -40,6 +43,8 @@ struct State {
     chopped_percent: usize,
     /// How many of a hundred wakes are late.
     late_wakes_percent: usize,
+    /// How many of a hundred wakes never come.
+    lost_wakes_percent: usize,
 }
 
 /// What the system knows of a shard.
@@ -112,6 +117,7 @@ impl Network {
             random: Random::new(seed),
             chopped_percent: 0,
             late_wakes_percent: 0,
+            lost_wakes_percent: 0,
         })))
     }
 
@@ -135,12 +141,23 @@ impl Network {
         self.state().late_wakes_percent = percent;
     }
 
-    /// Ends a shard's sleep, now or late.
+    /// Lets so many of a hundred wakes never come, where the clock wakes the shard soon: one that has
+    /// no connections has nobody to keep waiting, and sleeps until it is woken.
+    pub fn lose_wakes(&self, percent: usize) {
+        self.state().lost_wakes_percent = percent;
+    }
+
+    /// Ends a shard's sleep, now, late, or not at all.
     pub fn wake(&self, shard: usize) {
         let mut state = self.state();
-        let percent = state.late_wakes_percent;
-        let is_late = percent > 0 && state.random.chance(percent);
+        let (late_percent, lost_percent) = (state.late_wakes_percent, state.lost_wakes_percent);
+        let is_late = late_percent > 0 && state.random.chance(late_percent);
+        let is_lost = lost_percent > 0 && state.random.chance(lost_percent);
+        let soon_ms = state.now_ms + SOON_MS;
         let below = &mut state.shards[shard];
+        if is_lost && below.sleeps_until_ms.is_some_and(|until_ms| until_ms <= soon_ms) {
+            return;
+        }
         *(if is_late { &mut below.late_wake } else { &mut below.woken }) = true;
     }
 

@@ -79,6 +79,7 @@ impl Scenario {
             trace: Trace::new(seed),
         };
         scenario.world.network.delay_wakes(scenario.weather.late_wakes_percent);
+        scenario.world.network.lose_wakes(scenario.weather.lost_wakes_percent);
         for number in 0..2 + scenario.random.below(6) {
             let user = USERS[scenario.random.below(USERS.len())];
             let path = user.map_or_else(|| "/ws/nowhere".to_owned(), |user| format!("/ws/nowhere/{user}"));

@@ -34,6 +34,7 @@ impl Scenario {
         self.trace.note(|| "the weather clears up".to_owned());
         self.held.hold(false);
         self.world.network.delay_wakes(0);
+        self.world.network.lose_wakes(0);
         self.settle();
         for id in std::mem::take(&mut self.silent) {
             self.world.client(id).pipe.reset();

@@ -25,6 +25,7 @@ pub(super) struct Weather {
     /// The engine answers late and in any order.
     pub(super) engine_is_late: bool,
     pub(super) late_wakes_percent: usize,
+    pub(super) lost_wakes_percent: usize,
     pub(super) clock_jumps: bool,
     pub(super) nodes_die: bool,
     /// Inboxes and outboxes hold so much that no event is dropped: whoever watches sees all of them.
@@ -61,6 +62,7 @@ impl Weather {
             policies,
             engine_is_late: random.chance(50),
             late_wakes_percent: [0, 0, 40][random.below(3)],
+            lost_wakes_percent: [0, 0, 20][random.below(3)],
             clock_jumps: random.chance(40),
             nodes_die: random.chance(40),
             is_clear,
