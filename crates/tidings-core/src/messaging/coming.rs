@@ -293,7 +293,10 @@ impl<E: Default> Messaging<E> {
     }
 
     fn give_up(&mut self, holder: Slot, claim: &Claim, outlet: &mut impl Outlet<Encoded = E>) -> Claimed {
-        let client = self.clients.get(holder as usize);
+        let from = Place { shard: self.shard(), slot: holder };
+        // An errand's connection that only looks for the session has it not, and does not know whose it is.
+        let has_it = self.wiring.people.sessions.place(claim.session) == Some(from);
+        let client = self.clients.get(holder as usize).filter(|_| has_it);
         let Some(client) = client.filter(|client| client.session() == Some(claim.session)) else {
             return Claimed::Unknown;
         };
@@ -301,7 +304,6 @@ impl<E: Default> Messaging<E> {
             return Claimed::NotYours;
         }
         let standing = client.standing;
-        let from = Place { shard: self.shard(), slot: holder };
         let to = Place { shard: claim.shard, slot: claim.client.slot };
         let away = self.away(holder);
         if !self.wiring.people.sessions.hand_over(claim.session, from, to) {

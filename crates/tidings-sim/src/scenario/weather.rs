@@ -35,11 +35,13 @@ pub(super) struct Weather {
 impl Weather {
     pub(super) fn new(seed: u64, random: &mut Random, held: &Held) -> (Self, Setup) {
         let is_clear = random.chance(35);
-        let small =
-            |random: &mut Random, small, large| if is_clear { large } else { small + random.below(small) };
+        let small = |random: &mut Random, least: usize, span: usize, large: usize| {
+            let little = least + random.below(span);
+            if is_clear { large } else { little }
+        };
         let limits = Limits {
-            outbox_bytes_max: small(random, 2_048, 256 * 1024),
-            inbox_messages_max: small(random, 10, 65_536),
+            outbox_bytes_max: small(random, 1_024, 4_096, 256 * 1024),
+            inbox_messages_max: small(random, 1, 20, 65_536),
             deliveries_per_turn: 1 + random.below(10),
             fan_out_batches_max: 2 + random.below(3),
             room_history_messages: [5, 30, 1_000][random.below(3)],
