@@ -45,6 +45,22 @@ struct State {
     late_wakes_percent: usize,
     /// How many of a hundred wakes never come.
     lost_wakes_percent: usize,
+    faults: Faults,
+}
+
+/// What went wrong so far, each as often as it was noticed by somebody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Faults {
+    /// Reads and writes that were cut short.
+    pub short: u64,
+    /// Connections that broke.
+    pub reset: u64,
+    /// Wakes that came late.
+    pub late_wakes: u64,
+    /// Wakes that never came.
+    pub lost_wakes: u64,
+    /// Nodes that died.
+    pub crashes: u64,
 }
 
 /// What the system knows of a shard.
@@ -118,6 +134,7 @@ impl Network {
             chopped_percent: 0,
             late_wakes_percent: 0,
             lost_wakes_percent: 0,
+            faults: Faults::default(),
         })))
     }
 
@@ -154,10 +171,13 @@ impl Network {
         let is_late = late_percent > 0 && state.random.chance(late_percent);
         let is_lost = lost_percent > 0 && state.random.chance(lost_percent);
         let soon_ms = state.now_ms + SOON_MS;
-        let below = &mut state.shards[shard];
+        let State { shards, faults, .. } = &mut *state;
+        let below = &mut shards[shard];
         if is_lost && below.sleeps_until_ms.is_some_and(|until_ms| until_ms <= soon_ms) {
+            faults.lost_wakes += 1;
             return;
         }
+        faults.late_wakes += u64::from(is_late);
         *(if is_late { &mut below.late_wake } else { &mut below.woken }) = true;
     }
 
@@ -175,6 +195,7 @@ impl Network {
         for below in &mut state.shards {
             *below = Below { listening: true, ..Below::default() };
         }
+        state.faults.crashes += 1;
         for line in state.lines.iter_mut().filter(|line| !line.outward_ended) {
             line.reset();
         }
@@ -183,6 +204,11 @@ impl Network {
     /// When the next shard that sleeps is to be woken by the clock.
     pub fn next_deadline_ms(&self) -> Option<u64> {
         self.state().shards.iter().filter_map(|shard| shard.sleeps_until_ms).min()
+    }
+
+    /// What went wrong so far.
+    pub fn faults(&self) -> Faults {
+        self.state().faults
     }
 
     /// What the clock says.
@@ -253,7 +279,9 @@ impl Pipe {
 
     /// The connection breaks; what was under way is lost.
     pub fn reset(&self) {
-        self.network.state().lines[self.line].reset();
+        let mut state = self.network.state();
+        state.faults.reset += 1;
+        state.lines[self.line].reset();
     }
 
     /// From now on, nothing on this connection is cut short.
@@ -286,6 +314,7 @@ impl Drop for Socket {
 impl State {
     fn cut(&mut self, line: usize, count: usize) -> usize {
         if count > 1 && !self.lines[line].smooth && self.random.chance(self.chopped_percent) {
+            self.faults.short += 1;
             1 + self.random.below(count - 1)
         } else {
             count

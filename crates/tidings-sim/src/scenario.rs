@@ -28,6 +28,7 @@ use self::trace::Trace;
 use self::watcher::Watcher;
 use self::weather::Weather;
 use crate::client::handshake;
+use crate::network::Faults;
 use crate::{ClientId, Held, Random, World};
 
 /// The first room lets everybody catch up, the others do whatever the seed says.
@@ -130,6 +131,11 @@ impl Scenario {
     /// A counter, of all shards of all nodes.
     pub fn counted(&self, counter: Counter) -> u64 {
         self.world.counted(counter)
+    }
+
+    /// What went wrong so far.
+    pub fn faults(&self) -> Faults {
+        self.world.network.faults()
     }
 
     /// A word that stands for all that happened: the same for the same seed.

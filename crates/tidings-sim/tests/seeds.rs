@@ -2,6 +2,7 @@
 
 use tidings_core::telemetry::Counter;
 use tidings_sim::Scenario;
+use tidings_sim::network::Faults;
 
 const SEEDS: u64 = 500;
 
@@ -34,9 +35,14 @@ fn nothing_is_lost_twice_told_or_out_of_order_in_bad_weather() {
         Counter::PongMissed,
     ]
     .map(|counter| (counter, 0));
+    let mut faults = [0; 5];
     for seed in 0..SEEDS {
         let mut scenario = Scenario::new(seed);
         scenario.run();
+        let Faults { short, reset, late_wakes, lost_wakes, crashes } = scenario.faults();
+        for (total, count) in faults.iter_mut().zip([short, reset, late_wakes, lost_wakes, crashes]) {
+            *total += count;
+        }
         for (counter, count) in &mut weather {
             *count += scenario.counted(*counter);
         }
@@ -45,6 +51,7 @@ fn nothing_is_lost_twice_told_or_out_of_order_in_bad_weather() {
     for (counter, count) in weather {
         assert!(count > 50, "{counter:?}: {count}");
     }
+    assert!(faults.iter().all(|&count| count > 50), "{faults:?}");
 }
 
 #[test]
