@@ -11,6 +11,7 @@ mod coming;
 mod commands;
 mod delivering;
 mod errands;
+mod placing;
 mod subscribing;
 mod telling;
 

@@ -343,7 +343,7 @@ impl Sessions {
         }
         drop(stripe);
         if let Some(client) = client {
-            self.clients().remove(client);
+            self.forget_client(client, session);
         }
     }
 
@@ -366,7 +366,8 @@ impl Sessions {
         for stripe in &self.stripes {
             let mut stripe = stripe.lock().unwrap_or_else(PoisonError::into_inner);
             let theirs = |kept: &Kept| kept.away.identity.user.as_ref() == Some(user);
-            let ended = stripe.away.extract_if(|_, kept| theirs(kept)).map(|(_, kept)| *kept).collect();
+            let ended = stripe.away.extract_if(|_, kept| theirs(kept));
+            let ended = ended.map(|(session, kept)| (session, *kept)).collect();
             drop(stripe);
             self.forget_clients(ended);
         }
@@ -388,12 +389,19 @@ impl Sessions {
         }
     }
 
-    fn forget_clients(&self, ended: Vec<Kept>) {
-        let mut names = ended.into_iter().filter_map(|kept| kept.away.client).peekable();
-        if names.peek().is_some() {
-            let mut clients = self.clients();
-            for name in names {
-                clients.remove(&name);
+    /// A client's polls do not stand for this session any more.
+    pub fn forget_client(&self, client: &str, session: SessionId) {
+        let mut clients = self.clients();
+        // By another session's id, a client may have polled for that one meanwhile.
+        if clients.get(client) == Some(&session) {
+            clients.remove(client);
+        }
+    }
+
+    fn forget_clients(&self, ended: Vec<(SessionId, Kept)>) {
+        for (session, kept) in ended {
+            if let Some(client) = &kept.away.client {
+                self.forget_client(client, session);
             }
         }
     }
@@ -410,7 +418,7 @@ impl Sessions {
 }
 
 impl Stripe {
-    fn end_due(&mut self, now: Timestamp) -> Vec<Kept> {
+    fn end_due(&mut self, now: Timestamp) -> Vec<(SessionId, Kept)> {
         let mut ended = Vec::new();
         while self.ending.front().is_some_and(|(ends, _)| *ends <= now) {
             ended.extend(self.end_first());
@@ -418,7 +426,7 @@ impl Stripe {
         ended
     }
 
-    fn end_surplus(&mut self, away_max: usize) -> Vec<Kept> {
+    fn end_surplus(&mut self, away_max: usize) -> Vec<(SessionId, Kept)> {
         let mut ended = Vec::new();
         while self.away.len() > away_max {
             ended.extend(self.end_first());
@@ -431,10 +439,10 @@ impl Stripe {
     }
 
     /// Ends the session that has been away longest, unless it came back meanwhile.
-    fn end_first(&mut self) -> Option<Kept> {
+    fn end_first(&mut self) -> Option<(SessionId, Kept)> {
         let (ends, session) = self.ending.pop_front()?;
         match self.away.entry(session) {
-            Entry::Occupied(entry) if entry.get().ends == ends => Some(*entry.remove()),
+            Entry::Occupied(entry) if entry.get().ends == ends => Some((session, *entry.remove())),
             _ => None,
         }
     }
@@ -543,5 +551,19 @@ mod tests {
         sessions.leave(Timestamp(0), ANA, place(1), Away { client: Some("c".into()), ..of("ana") });
         sessions.tick(Timestamp::from_ms(10));
         assert_eq!(sessions.of_client("c", BEN), BEN);
+    }
+
+    #[test]
+    fn a_session_that_ends_takes_no_name_along_that_stands_for_another_one() {
+        let sessions = sessions(10, 1_000);
+        sessions.of_client("c", ANA);
+        sessions.begin(ANA, place(1));
+        sessions.leave(Timestamp(0), ANA, place(1), Away { client: Some("c".into()), ..of("ana") });
+        sessions.forget_client("c", ANA);
+        assert_eq!(sessions.of_client("c", BEN), BEN);
+        sessions.tick(Timestamp::from_ms(10));
+        assert_eq!(sessions.of_client("c", ANA), BEN);
+        sessions.end(ANA, place(1), Some("c"));
+        assert_eq!(sessions.of_client("c", ANA), BEN);
     }
 }

@@ -195,6 +195,9 @@ impl<E: Default> Messaging<E> {
             self.wiring.people.sessions.leave(self.now.wall, session, from, away);
             return self.refuse_cursor(slot, reason, outlet);
         }
+        if let Some(name) = away.client.filter(|name| !manner.is_poll_of(name)) {
+            self.wiring.people.sessions.forget_client(&name, self.clients[slot as usize].session);
+        }
         // A client that looks for what it missed looks at the first room it is told of.
         rooms.sort_by_key(|(room, _)| room.is_of_a_user());
         self.count(Counter::SessionResumed);
@@ -229,6 +232,7 @@ impl<E: Default> Messaging<E> {
         let client = &mut self.clients[slot as usize];
         client.standing = Standing::Session;
         let reads_feed = manner == Manner::Feed;
+        client.placing = manner != Manner::Conversation;
         if let Some(user) = &client.identity.user {
             self.wiring.people.presence.came_online(self.now.wall, user);
         }
@@ -245,6 +249,7 @@ impl<E: Default> Messaging<E> {
         for (room, request) in requests {
             self.join(slot, &room, request, outlet);
         }
+        self.place(slot, outlet);
         if reads_feed {
             self.begin_to_mark(slot, outlet);
         }
@@ -312,7 +317,10 @@ impl<E: Default> Messaging<E> {
     }
 
     fn give_up(&mut self, holder: Slot, claim: &Claim, outlet: &mut impl Outlet<Encoded = E>) -> Claimed {
-        let client = self.clients.get(holder as usize);
+        let from = Place { shard: self.shard(), slot: holder };
+        // An errand's connection that only looks for the session has it not, and does not know whose it is.
+        let has_it = self.wiring.people.sessions.place(claim.session) == Some(from);
+        let client = self.clients.get(holder as usize).filter(|_| has_it);
         let Some(client) = client.filter(|client| client.session() == Some(claim.session)) else {
             return Claimed::Unknown;
         };
@@ -320,7 +328,6 @@ impl<E: Default> Messaging<E> {
             return Claimed::NotYours;
         }
         let standing = client.standing;
-        let from = Place { shard: self.shard(), slot: holder };
         let to = Place { shard: claim.shard, slot: claim.client.slot };
         let away = self.away(holder);
         if !self.wiring.people.sessions.hand_over(claim.session, from, to) {
@@ -367,9 +374,12 @@ impl<E: Default> Messaging<E> {
         end
     }
 
-    /// Where a client stands in all its rooms; `at` overrides one of them. `None` while it is not
-    /// known of each: a cursor of some of its rooms would be refused when it comes back to all.
+    /// Where a client stands in all its rooms; `at` overrides one of them. `None` before it has its
+    /// places. A room that it joined since and of which it was not told yet is left out.
     pub(super) fn cursor(&self, slot: Slot, at: Option<(Slot, MessageId)>) -> Option<String> {
+        if self.is_placing(slot) {
+            return None;
+        }
         let subscriptions = self.rooms.of(slot).as_slice();
         let mut positions: Vec<(&RoomName, MessageId)> = Vec::with_capacity(subscriptions.len());
         for subscription in subscriptions {
@@ -378,12 +388,16 @@ impl<E: Default> Messaging<E> {
             let overridden = at.filter(|(room, _)| *room == subscription.room).map(|(_, id)| id);
             let known = match self.requests.get(&(slot, subscription.room)).map(|request| request.from) {
                 Some(Position::After(position)) => Some(position),
-                Some(Position::Head) => None,
+                // It is about to be told that it begins there.
+                Some(Position::Head) => room.watched.then_some(room.head),
                 None => (member.pace != Pace::Waiting).then_some(member.cursor),
             };
-            positions.push((&room.name, overridden.or(known)?));
+            positions.extend(overridden.or(known).map(|position| (&room.name, position)));
         }
-        (!positions.is_empty()).then(|| Cursor::encode(&positions))
+        // The position in a user's own room alone would be taken for one in the other room.
+        let is_misleading = matches!(positions[..], [(only, _)] if only.is_of_a_user())
+            && positions.len() < subscriptions.len();
+        (!positions.is_empty() && !is_misleading).then(|| Cursor::encode(&positions))
     }
 
     /// A connection is gone; its session, if it has one, waits for the next.

@@ -144,6 +144,7 @@ impl<E: Default> Messaging<E> {
                 let from = last_message_id.map_or(Position::Head, Position::After);
                 self.join(slot, &room, JoinRequest { from, answer, doubtful: false }, outlet);
                 self.record(slot);
+                self.place(slot, outlet);
             }
             ClientFrame::Leave { room, reference } => {
                 self.leave(slot, room.as_deref(), &ticket(reference), outlet);
@@ -243,6 +244,7 @@ impl<E: Default> Messaging<E> {
         }
         let reference = ticket.reference();
         self.answer(slot, ticket, &ServerFrame::Left { room: &name, last_message_id, reference }, outlet);
+        self.place(slot, outlet);
     }
 
     fn chat(&mut self, slot: Slot, payload: Payload, outlet: &mut impl Outlet<Encoded = E>) {
