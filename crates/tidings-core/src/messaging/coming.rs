@@ -22,6 +22,13 @@ const CLAIMS_MAX: u8 = 3;
 /// Connections looked at in one turn when the registry has to be told everything again.
 const RECALLED_AT_ONCE: Slot = 256;
 
+/// What a client is to be told of its session.
+#[derive(Debug)]
+pub(super) struct Untold {
+    rooms: Vec<RoomName>,
+    resumed: bool,
+}
+
 /// A connection that waits for the session it claims.
 #[derive(Debug)]
 pub(super) struct Claiming {
@@ -232,7 +239,7 @@ impl<E: Default> Messaging<E> {
         let client = &mut self.clients[slot as usize];
         client.standing = Standing::Session;
         let reads_feed = manner == Manner::Feed;
-        client.placing = manner != Manner::Conversation;
+        client.placing = true;
         if let Some(user) = &client.identity.user {
             self.wiring.people.presence.came_online(self.now.wall, user);
         }
@@ -243,7 +250,7 @@ impl<E: Default> Messaging<E> {
             }
             Manner::Conversation | Manner::Feed => {
                 let names: Vec<RoomName> = requests.iter().map(|(room, _)| room.clone()).collect();
-                self.tell_session(slot, &names, resumed, outlet);
+                self.untold.insert(slot, Untold { rooms: names, resumed });
             }
         }
         for (room, request) in requests {
@@ -291,18 +298,18 @@ impl<E: Default> Messaging<E> {
         }
     }
 
-    fn tell_session(
-        &self,
-        slot: Slot,
-        rooms: &[RoomName],
-        resumed: bool,
-        outlet: &mut impl Outlet<Encoded = E>,
-    ) {
+    /// Tells a client of its session, if that is still to be done. Not before it is in its rooms:
+    /// what is said after it was told, it must get.
+    pub(super) fn tell_session(&mut self, slot: Slot, outlet: &mut impl Outlet<Encoded = E>) {
+        let Some(Untold { mut rooms, resumed }) = self.untold.remove(&slot) else { return };
+        rooms.retain(|room| {
+            self.rooms.find(room.as_str()).is_some_and(|room| self.rooms.member(slot, room).is_some())
+        });
         let client = &self.clients[slot as usize];
         let frame = ServerFrame::Session {
             session_id: &client.session,
             user_id: client.identity.user.as_ref(),
-            rooms,
+            rooms: &rooms,
             resumed,
             ping_interval_ms: self.wiring.limits.ping_interval_ms,
             node: &self.wiring.node,
@@ -422,6 +429,7 @@ impl<E: Default> Messaging<E> {
         }
         self.claiming.remove(&slot);
         self.polls.remove(&slot);
+        self.untold.remove(&slot);
         self.errands.remove(&slot);
     }
 

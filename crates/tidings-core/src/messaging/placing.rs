@@ -1,6 +1,7 @@
-//! How the client of a feed or a poll takes its places in several rooms: in all of them at once.
+//! How a client takes its places in several rooms: in all of them at once.
 //!
-//! What it is told moves its cursor, which is one word for all its rooms. As long as it is not known
+//! It is told of its session when it has them, so that it gets what is said afterwards. What the client
+//! of a feed or a poll is told moves its cursor, which is one word for all its rooms. As long as it is not known
 //! where one of them ends there is no such word, and what the client were told meanwhile it would be
 //! told again when it comes back. So nothing is, until there is.
 
@@ -22,6 +23,7 @@ impl<E: Default> Messaging<E> {
             return;
         }
         self.clients[client as usize].placing = false;
+        self.tell_session(client, outlet);
         for room in rooms {
             if self.is_watched(room)
                 && let Some(request) = self.requests.remove(&(client, room))

@@ -15,7 +15,7 @@ use crate::{Answer, ClientId, Seen};
 const TRIES_MAX: usize = 3;
 /// Why it need not have been done: nobody knows the session any more, it moved too often, or it
 /// took too long.
-const EXCUSES: [&str; 4] = ["session_unknown", "superseded", "unavailable", "timeout"];
+const EXCUSES: [&str; 4] = ["session_unknown", "superseded", "engine_unavailable", "timeout"];
 
 struct Errand {
     id: ClientId,
