@@ -83,7 +83,12 @@ async fn connect(server: &Arc<Server>) -> Result<MultiplexedConnection, RedisErr
             }
             Ok::<(), ()>(())
         });
-    let mut connection = server.client.get_multiplexed_async_connection_with_config(&config).await?;
+    let mut connection = server
+        .source
+        .find(server.patience)
+        .await?
+        .get_multiplexed_async_connection_with_config(&config)
+        .await?;
     let mut subscribe = redis::cmd("SUBSCRIBE");
     subscribe.arg(&server.letters);
     connection.send_packed_command(&subscribe).await?.extract_error()?;

@@ -16,6 +16,7 @@ mod registry;
 mod scripts;
 mod server;
 mod sessions;
+mod source;
 mod voice;
 mod wire;
 

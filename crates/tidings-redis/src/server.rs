@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use redis::{Client, RedisError, Value};
+use redis::{RedisError, Value};
 use tidings_core::engine::StoreState;
 use tidings_core::{Completion, EngineError, Hole, Hub, Page, Position, RoomRules, Timestamp};
 use tidings_protocol::{Limits, MessageId, RoomName};
@@ -18,6 +18,7 @@ use crate::keys::Keys;
 use crate::ledger::{Ledger, REPAIR_MESSAGES, Sight};
 use crate::nodes::{Census, Nodes};
 use crate::scripts::Script;
+use crate::source::Source;
 use crate::voice::Voice;
 use crate::wire;
 
@@ -39,7 +40,7 @@ pub(crate) trait Correspondent: Send + Sync {
 pub(crate) struct Server {
     /// The address without the password, for logs and metrics.
     pub(crate) name: String,
-    pub(crate) client: Client,
+    pub(crate) source: Source,
     pub(crate) keys: Keys,
     /// The channel on which this node is written to.
     pub(crate) letters: String,
@@ -59,19 +60,19 @@ pub(crate) struct Server {
 impl Server {
     /// Connects in the background, on the runtime, until the process ends.
     pub(crate) fn start(
-        client: Client,
+        source: Source,
         config: &Config,
         hub: &Arc<Hub>,
         rules: &Arc<RoomRules>,
         limits: &Arc<Limits>,
         runtime: &Handle,
     ) -> Arc<Self> {
-        let (voice, requests) = Voice::new(limits.engine_requests_max);
+        let (voice, requests) = Voice::new(limits.engine_requests_max, config.replicas_min);
         let keys = Keys::new(&config.prefix);
         // A third, so that a room with members never comes near to being forgotten.
         let check_ms = (limits.room_forgotten_after_ms / 3).clamp(1_000, limits.engine_check_ms);
         let server = Arc::new(Self {
-            name: client.get_connection_info().addr().to_string(),
+            name: source.name(),
             letters: keys.letters(&config.node),
             keys,
             patience: config.patience,
@@ -84,7 +85,7 @@ impl Server {
             rules: Arc::clone(rules),
             beginning: config.beginning,
             clock: AtomicU64::new(0),
-            client,
+            source,
         });
         let speaking = Arc::clone(&server);
         runtime.spawn(async move {
@@ -98,7 +99,7 @@ impl Server {
                     tracing::warn!(redis = speaking.name, %error, "RedisUnavailable");
                 }
             };
-            speaking.voice.serve(&speaking.client, requests, speaking.patience, changed).await;
+            speaking.voice.serve(&speaking.source, requests, speaking.patience, changed).await;
         });
         runtime.spawn(ear::listen(Arc::clone(&server)));
         server

@@ -19,6 +19,8 @@ fn engine_over(servers: &[Redis], rules: RoomRules, limits: Limits) -> Harness {
     let hub = Arc::new(Hub::new());
     let config = Config {
         addresses: servers.iter().map(Redis::address).collect(),
+        root_certificate: None,
+        replicas_min: 0,
         prefix: format!("suite-{number}"),
         node: format!("node-{number}"),
         // As for an engine in memory that has just begun.

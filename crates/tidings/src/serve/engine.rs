@@ -39,6 +39,8 @@ pub(super) fn start(
     let patience = Duration::from_millis(limits.redis_timeout_ms);
     let config = Config {
         addresses: redis.addresses.clone(),
+        root_certificate: redis.root_certificate.clone(),
+        replicas_min: limits.redis_replicas_min,
         prefix: redis.prefix.clone(),
         // Two nodes may have one name by mistake; each must hear only itself.
         node: format!("{}:{}:{}", settings.node, std::process::id(), now().0),
