@@ -11,6 +11,7 @@ mod coming;
 mod commands;
 mod delivering;
 mod errands;
+mod resting;
 mod subscribing;
 mod telling;
 

@@ -63,6 +63,8 @@ pub struct PollEnd {
     pub cursor: Option<String>,
     /// Its session.
     pub session: SessionId,
+    /// Whether the session rests on the poll's connection.
+    pub rests: bool,
 }
 
 /// What a connection has become.
@@ -79,6 +81,8 @@ pub(super) enum Standing {
     Claiming,
     /// Has a session.
     Session,
+    /// Has a session whose last poll was answered.
+    Resting,
     /// Came to say one thing for a session, which it may have meanwhile.
     Errand,
 }
@@ -122,7 +126,8 @@ impl Client {
     }
 
     pub(super) fn session(&self) -> Option<SessionId> {
-        matches!(self.standing, Standing::Session | Standing::Errand).then_some(self.session)
+        matches!(self.standing, Standing::Session | Standing::Resting | Standing::Errand)
+            .then_some(self.session)
     }
 }
 

@@ -159,7 +159,7 @@ impl<E: Default> Messaging<E> {
     }
 
     /// Sets a new member's cursor; one that comes back with an older position reads the log first.
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         client: Slot,
         slot: Slot,

@@ -102,7 +102,7 @@ impl<I: Io> Shard<I> {
         match connection.phase {
             // Set aside until what it waits for is there.
             Phase::Body | Phase::Send | Phase::Poll | Phase::Knocking | Phase::Feed => {}
-            Phase::Head => self.heads(slot, &[]),
+            Phase::Head => self.heads(slot, &mut []),
             Phase::Messages | Phase::Echo | Phase::Closing => {
                 let mut stash = connection.take_stash();
                 connection.tidy();

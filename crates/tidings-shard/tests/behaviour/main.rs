@@ -19,6 +19,7 @@ mod polls;
 mod presence_and_typing;
 mod protobuf;
 mod recovery;
+mod resting;
 mod sends;
 mod sessions;
 mod sharing;
