@@ -31,7 +31,7 @@ use crate::mailbox::{Mailbox, Post};
 use crate::options::RoomRules;
 use crate::outlet::{Outlet, Telling};
 use crate::people::People;
-use crate::rooms::Rooms;
+use crate::rooms::{FanOut, Rooms};
 use crate::slots::{Slot, SlotKey};
 use crate::telemetry::{Counter, Counters};
 
@@ -86,6 +86,8 @@ pub struct Messaging<E> {
     requests: HashMap<(Slot, Slot), JoinRequest>,
     /// Rooms with batches on their way, served in turn.
     fanning: VecDeque<SlotKey>,
+    /// Used by the next rooms that have something on its way.
+    idle_fan_outs: Vec<Box<FanOut<E>>>,
     /// Memberships (connection, room) that fell behind although their connection flows.
     to_read: Vec<(Slot, Slot)>,
     /// Memberships whose log could not be read; tried again by [`Messaging::tick`].
@@ -110,6 +112,7 @@ impl<E: Default> Messaging<E> {
             rooms: Rooms::new(),
             requests: HashMap::new(),
             fanning: VecDeque::new(),
+            idle_fan_outs: Vec::new(),
             to_read: Vec::new(),
             to_retry: Vec::new(),
             claiming: HashMap::new(),

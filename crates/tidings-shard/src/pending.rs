@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn messages_and_what_else_is_told_stand_in_the_order_in_which_they_came() {
-        let frames = Rc::new(Frames { bytes: b"12345".to_vec(), ends: vec![1, 3, 5] });
+        let frames = Rc::new(Frames { bytes: b"12345".to_vec(), ends: [1, 3, 5].as_slice().into() });
         let mut list = gathering(Some(9));
         assert!((0..3).all(|index| list.offer_message(&frames, index)));
         list.add(b"6");

@@ -26,7 +26,8 @@ impl<I: Io> Shard<I> {
             self.guarded(key, Self::read_more);
             self.flush_if_full();
         }
-        for ready in std::mem::take(&mut self.ready) {
+        let mut ready = std::mem::take(&mut self.ready);
+        for ready in ready.drain(..) {
             match ready {
                 Ready::Listener => self.accepting = true,
                 Ready::Connection { key, readable, writable, ended } => {
@@ -42,6 +43,7 @@ impl<I: Io> Shard<I> {
                 }
             }
         }
+        self.ready = ready;
         self.let_leave();
     }
 
