@@ -31,7 +31,7 @@ use crate::mailbox::{Mailbox, Post};
 use crate::options::RoomRules;
 use crate::outlet::{Outlet, Telling};
 use crate::people::People;
-use crate::rooms::{FanOut, Rooms};
+use crate::rooms::{IdleFanOuts, Rooms};
 use crate::slots::{Slot, SlotKey};
 use crate::telemetry::{Counter, Counters};
 
@@ -87,7 +87,7 @@ pub struct Messaging<E> {
     /// Rooms with batches on their way, served in turn.
     fanning: VecDeque<SlotKey>,
     /// Used by the next rooms that have something on its way.
-    idle_fan_outs: Vec<Box<FanOut<E>>>,
+    idle_fan_outs: IdleFanOuts<E>,
     /// Memberships (connection, room) that fell behind although their connection flows.
     to_read: Vec<(Slot, Slot)>,
     /// Memberships whose log could not be read; tried again by [`Messaging::tick`].

@@ -68,6 +68,9 @@ pub(crate) struct FanOut<E> {
     pub(crate) begun: bool,
 }
 
+/// Fan-outs that rooms have done with.
+pub(crate) type IdleFanOuts<E> = Vec<Box<FanOut<E>>>;
+
 /// Members whose place has changed, and where they are now.
 pub(crate) type Moved = [Option<(Slot, usize)>; 2];
 
@@ -82,7 +85,7 @@ impl<E: Default> Room<E> {
         &mut self,
         message: Arc<Message>,
         batches_max: usize,
-        idle: &mut Vec<Box<FanOut<E>>>,
+        idle: &mut IdleFanOuts<E>,
     ) -> bool {
         if message.id <= self.head {
             return false;
@@ -103,7 +106,7 @@ impl<E: Default> Room<E> {
     }
 
     /// The room has nothing to do any more: what it used may serve the next room.
-    pub(crate) fn rest(&mut self, idle: &mut Vec<Box<FanOut<E>>>) {
+    pub(crate) fn rest(&mut self, idle: &mut IdleFanOuts<E>) {
         let small = |fan_out: &FanOut<E>| fan_out.batches.capacity() <= FAN_OUT_BATCHES_KEPT;
         if idle.len() < FAN_OUTS_KEPT {
             idle.extend(self.fan_out.take().filter(|fan_out| small(fan_out)));
