@@ -115,6 +115,10 @@ limits! {
         poll_timeout_ms: u64 = 25_000, 1..=DAY_MS;
         /// Messages in one answer to a poll; `batch` asks for less. Reached: the next poll has the rest.
         poll_batch_max: usize = 100, 1..=100_000;
+        /// How long a session stays with its connection when a poll was answered and the connection is
+        /// kept: the next poll on it finds it as it was. Reached: it is put away, as at once where
+        /// the connection ends, and waits for its window. 0 puts it away at once.
+        poll_rest_ms: u64 = 1_000, 0..=DAY_MS;
     }
 
     "Presence" {

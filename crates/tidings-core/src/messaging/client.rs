@@ -70,6 +70,8 @@ pub struct PollEnd {
     pub cursor: Option<String>,
     /// Its session.
     pub session: SessionId,
+    /// Whether the session rests on the poll's connection.
+    pub rests: bool,
 }
 
 /// What a connection has become.
@@ -86,6 +88,8 @@ pub(super) enum Standing {
     Claiming,
     /// Has a session.
     Session,
+    /// Has a session whose last poll was answered.
+    Resting,
     /// Came to say one thing for a session, which it may have meanwhile.
     Errand,
 }
@@ -132,7 +136,8 @@ impl Client {
     }
 
     pub(super) fn session(&self) -> Option<SessionId> {
-        matches!(self.standing, Standing::Session | Standing::Errand).then_some(self.session)
+        matches!(self.standing, Standing::Session | Standing::Resting | Standing::Errand)
+            .then_some(self.session)
     }
 }
 
