@@ -99,7 +99,7 @@ impl RedisEngine {
             .collect();
         let placement = Arc::new(Placement::new(servers.iter().map(|server| &*server.name)));
         Ok(Self {
-            registry: Registry::start(&servers, &placement),
+            registry: Registry::start(&config.node, &servers, &placement, rules, limits, runtime),
             placement,
             runtime: runtime.clone(),
             servers,
@@ -235,6 +235,7 @@ impl Engine for RedisEngine {
 
     fn tick(&self, now: Timestamp) {
         self.servers.iter().for_each(|server| server.tick(now));
+        self.registry.tick(now);
     }
 
     /// Messages and bytes are the servers', who count them for all nodes.

@@ -12,6 +12,12 @@ pub(crate) enum Script {
     Watch,
     Summary,
     Lease,
+    Stay,
+    Roll,
+    Bury,
+    Online,
+    Typing,
+    Typists,
 }
 
 struct Texts {
@@ -21,12 +27,19 @@ struct Texts {
 
 static TEXTS: LazyLock<[Texts; Script::ALL.len()]> = LazyLock::new(|| {
     let common = include_str!("scripts/common.lua");
+    let people = include_str!("scripts/people.lua");
     [
         include_str!("scripts/publish.lua"),
         include_str!("scripts/read.lua"),
         include_str!("scripts/watch.lua"),
         include_str!("scripts/summary.lua"),
         include_str!("scripts/lease.lua"),
+        &format!("{people}{}", include_str!("scripts/stay.lua")),
+        &format!("{people}{}", include_str!("scripts/roll.lua")),
+        &format!("{people}{}", include_str!("scripts/bury.lua")),
+        include_str!("scripts/online.lua"),
+        include_str!("scripts/typing.lua"),
+        include_str!("scripts/typists.lua"),
     ]
     .map(|own| {
         let text = format!("{common}{own}");
@@ -36,7 +49,19 @@ static TEXTS: LazyLock<[Texts; Script::ALL.len()]> = LazyLock::new(|| {
 });
 
 impl Script {
-    pub(crate) const ALL: [Self; 5] = [Self::Publish, Self::Read, Self::Watch, Self::Summary, Self::Lease];
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Publish,
+        Self::Read,
+        Self::Watch,
+        Self::Summary,
+        Self::Lease,
+        Self::Stay,
+        Self::Roll,
+        Self::Bury,
+        Self::Online,
+        Self::Typing,
+        Self::Typists,
+    ];
 
     /// What the server is given to load.
     pub(crate) fn text(self) -> &'static str {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tidings_core::{Engine, Hub, People, Timestamp};
 use tidings_protocol::Limits;
+use tidings_redis::Registry;
 use tidings_server::{Server, Setup};
 use tidings_shard::{Capacity, Context, Listeners, Shards};
 use tokio::runtime::Runtime;
@@ -53,6 +54,8 @@ struct Node {
     limits: Arc<Limits>,
     engine: Arc<dyn Engine>,
     people: Arc<People>,
+    /// What is shared with other nodes, if there are any.
+    registry: Option<Arc<Registry>>,
     server: Server,
     shards: Shards,
 }
@@ -66,7 +69,7 @@ impl Node {
         let origins = Arc::new(settings.origins.clone());
         let hub = Arc::new(Hub::new());
         let people = People::new(&hub, &limits, &rules);
-        let engine = engine::start(settings, &hub, &rules, &limits, runtime)?;
+        let (engine, registry) = engine::start(settings, &hub, &rules, &limits, &people, runtime)?;
         let setup = Setup {
             node: settings.node.as_str().into(),
             limits: Arc::clone(&limits),
@@ -93,7 +96,7 @@ impl Node {
         let shards = tidings_shard::start(&context, listeners, settings.shards)
             .map_err(|error| Failure::fault(format!("the shards could not be started: {error}")))?;
         server.connect(reception::shards(&shards, context.capacity));
-        Ok(Self { addresses, limits, engine, people, server, shards })
+        Ok(Self { addresses, limits, engine, people, registry, server, shards })
     }
 
     /// Runs until the first signal; ends with a fault if a shard does.
@@ -122,8 +125,28 @@ impl Node {
         Ok(())
     }
 
-    /// Sends everybody away and waits for them, at most until the deadline.
+    /// Sends everybody away and waits for them, at most until the deadline. Other nodes are to take this
+    /// one for a living one meanwhile.
     async fn drain(self) -> Result<(), Failure> {
+        let Some(registry) = self.registry.clone() else { return self.send_everybody_away().await };
+        let (engine, people) = (Arc::clone(&self.engine), Arc::clone(&self.people));
+        let mut ticks = interval(TICK);
+        let ticking = async {
+            loop {
+                ticks.tick().await;
+                engine.tick(now());
+                people.tick(now());
+            }
+        };
+        let ended = tokio::select! {
+            ended = self.send_everybody_away() => ended,
+            () = ticking => unreachable!("it never ends"),
+        };
+        registry.farewell().await;
+        ended
+    }
+
+    async fn send_everybody_away(self) -> Result<(), Failure> {
         let timeout = Duration::from_millis(self.limits.drain_timeout_ms);
         self.server.announce_stop();
         self.shards.handle().drain();

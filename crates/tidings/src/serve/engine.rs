@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::memory::MemoryEngine;
-use tidings_core::{Engine, Hub, RoomRules};
+use tidings_core::{Engine, Hub, People, RoomRules};
 use tidings_protocol::Limits;
-use tidings_redis::{Beginning, Config, ConfigError, RedisEngine};
+use tidings_redis::{Beginning, Config, ConfigError, RedisEngine, Registry};
 use tokio::runtime::Runtime;
 use tokio::time::{interval, timeout};
 
@@ -17,17 +17,21 @@ use crate::settings::{RedisSettings, Settings};
 /// How often a starting node looks whether its servers are there.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// An engine, and what this node knows with others of people if it is not alone.
+type Started = (Arc<dyn Engine>, Option<Arc<Registry>>);
+
 /// Starts the engine, and waits until it can be used.
 pub(super) fn start(
     settings: &Settings,
     hub: &Arc<Hub>,
     rules: &Arc<RoomRules>,
     limits: &Arc<Limits>,
+    people: &Arc<People>,
     runtime: &Runtime,
-) -> Result<Arc<dyn Engine>, Failure> {
+) -> Result<Started, Failure> {
     let Some(redis) = &settings.redis else {
         let engine = MemoryEngine::new(Arc::clone(hub), Arc::clone(rules), Arc::clone(limits), now());
-        return Ok(Arc::new(engine));
+        return Ok((Arc::new(engine), None));
     };
     let patience = Duration::from_millis(limits.redis_timeout_ms);
     let config = Config {
@@ -40,6 +44,8 @@ pub(super) fn start(
     };
     let engine =
         RedisEngine::start(&config, hub, rules, limits, runtime.handle()).map_err(|error| refused(&error))?;
+    let registry = Arc::clone(engine.registry());
+    registry.connect(people);
     let ready = async {
         let mut looks = interval(LOOK);
         while !engine.is_ready() {
@@ -47,7 +53,7 @@ pub(super) fn start(
         }
     };
     match runtime.block_on(async { timeout(patience, ready).await }) {
-        Ok(()) => Ok(Arc::new(engine)),
+        Ok(()) => Ok((Arc::new(engine), Some(registry))),
         Err(_) => Err(unavailable(redis, &engine)),
     }
 }
