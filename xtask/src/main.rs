@@ -13,6 +13,7 @@ mod fuzz;
 mod install;
 mod places;
 mod server;
+mod sim;
 mod steps;
 mod test;
 
@@ -40,6 +41,8 @@ enum Task {
     Fuzz(fuzz::Arguments),
     /// The scenarios of `tidings bench` in a release build, one after another, each next to a bare send loop.
     Bench(bench::Arguments),
+    /// Seeded scenarios of bad weather on a simulated network: new seeds for a minute, or those that are named.
+    Sim(sim::Arguments),
     /// Browsers and foreign clients against the real binary.
     E2e,
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Autobahn(arguments) => end(autobahn::run(&arguments)),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Sim(arguments) => end(sim::run(&arguments)),
         Task::E2e => end_to_end::run(),
     }
 }

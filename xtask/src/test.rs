@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::failure::Failure;
 use crate::steps::Steps;
-use crate::{autobahn, check, end_to_end, fuzz};
+use crate::{autobahn, check, end_to_end, fuzz, sim};
 
 /// What `cargo xtask test` may be told.
 #[derive(clap::Args)]
@@ -19,6 +19,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let mut steps = Steps::default();
     check::add_to(&mut steps);
+    sim::add_share_to(&mut steps);
     steps.run("fuzz targets compile", fuzz::check);
     if arguments.quick {
         let left_out = Failure::new("left out by --quick");

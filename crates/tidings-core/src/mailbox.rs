@@ -105,6 +105,12 @@ pub enum Post {
         /// What it is to be told.
         answer: ErrandAnswer,
     },
+    /// The registry has lost what it knew: it is told again of the sessions of this shard's
+    /// connections, from a slot on.
+    Recall {
+        /// Where to go on.
+        from: Slot,
+    },
     /// A user's connections are to be closed.
     Disconnect {
         /// Whose.

@@ -11,6 +11,7 @@ mod coming;
 mod commands;
 mod delivering;
 mod errands;
+mod placing;
 mod subscribing;
 mod telling;
 
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use tidings_protocol::{Limits, SessionId};
 
 use self::client::Client;
-use self::coming::Claiming;
+use self::coming::{Claiming, Untold};
 use self::errands::Errand;
 use self::subscribing::JoinRequest;
 use self::telling::Progress;
@@ -93,6 +94,8 @@ pub struct Messaging<E> {
     claiming: HashMap<Slot, Box<Claiming>>,
     /// What the clients that poll call themselves.
     polls: HashMap<Slot, Box<str>>,
+    /// Connections that are not in all their rooms yet, and so have not been told of their session.
+    untold: HashMap<Slot, Untold>,
     /// Connections that came to say one thing.
     errands: HashMap<Slot, Errand>,
     /// Events on their way to the members of their rooms.
@@ -113,6 +116,7 @@ impl<E: Default> Messaging<E> {
             to_retry: Vec::new(),
             claiming: HashMap::new(),
             polls: HashMap::new(),
+            untold: HashMap::new(),
             errands: HashMap::new(),
             telling: VecDeque::new(),
         }
@@ -144,6 +148,7 @@ impl<E: Default> Messaging<E> {
                 self.errand(holder, session, &frame, errand, outlet);
             }
             Post::ErrandDone { errand, answer } => self.errand_done(errand, answer, outlet),
+            Post::Recall { from } => self.recall(from),
             Post::Disconnect { user } => self.disconnect(&user, outlet),
         }
     }
@@ -161,6 +166,7 @@ impl<E: Default> Messaging<E> {
         usize::from(client.pending_requests) < self.wiring.limits.pending_requests_max
             && !client.reads_history
             && client.standing != client::Standing::Claiming
+            && !client.placing
     }
 
     fn count(&self, counter: Counter) {

@@ -1,7 +1,8 @@
 //! The sessions of a node: where each one's connection is, and what is kept of those that are away.
 //!
 //! Shared by the shards. A session belongs to one connection at a time: whoever resumes it claims
-//! it, from the shard that holds it or from here. Refuses to know rooms' logs and connections.
+//! it, from the shard that holds it, from here, or from the registry that several nodes have in common.
+//! Refuses to know rooms' logs and connections.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -13,6 +14,36 @@ use crate::engine::Timestamp;
 use crate::mailbox::{Mailbox, Post};
 use crate::rights::Identity;
 use crate::slots::{Slot, SlotKey};
+
+/// Stands for a shard of another node: what is posted there, the registry carries.
+pub const ELSEWHERE: u32 = u32::MAX;
+
+/// What several nodes keep together of their sessions. No call waits; each is about a session that
+/// this node has, had, or is asked for.
+pub trait Registry: Send + Sync + 'static {
+    /// A connection of this node has the session, and would leave this behind. If another node has
+    /// it by now, the registry lets this one [give it up](Sessions::supersede).
+    fn keep(&self, session: SessionId, record: &Away);
+
+    /// The connection is gone: whoever claims the session gets this.
+    fn leave(&self, session: SessionId, record: &Away);
+
+    /// The session is over.
+    fn end(&self, session: SessionId);
+
+    /// Answers by [`Sessions::granted`] or [`Sessions::answer`].
+    fn claim(&self, claim: Claim);
+
+    /// Lets a session that may be on another node say something. Answers with a [`Post::ErrandDone`],
+    /// or, if the session is away, as a claim.
+    fn errand(&self, claim: Claim, frame: &Arc<str>);
+
+    /// Carries an answer to the node that asked.
+    fn carry(&self, post: Post);
+
+    /// Every session of a user is over, on whichever node.
+    fn end_all_of(&self, user: &UserId);
+}
 
 /// A connection's place on the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +84,9 @@ pub struct Claim {
     pub session: SessionId,
     /// Who the claimant says it is; `None` says nothing, as the textbook's clients do.
     pub user: Option<UserId>,
-    /// The shard of the claimant's connection.
+    /// The shard of the claimant's connection, or [`ELSEWHERE`].
     pub shard: u32,
-    /// The claimant's connection.
+    /// The claimant's connection, or what stands for it on another node.
     pub client: SlotKey,
 }
 
@@ -64,7 +95,7 @@ pub struct Claim {
 pub enum Claimed {
     /// The session is the claimant's.
     Yours(Away),
-    /// Another connection has it and was asked; the answer is a [`Post::Claimed`].
+    /// Another connection, or the registry, has it and was asked; the answer is a [`Post::Claimed`].
     Asked,
     /// It is somebody else's.
     NotYours,
@@ -91,6 +122,7 @@ const STRIPES: usize = 64;
 /// See the module.
 pub struct Sessions {
     mailboxes: OnceLock<Vec<Arc<Mailbox>>>,
+    registry: OnceLock<Arc<dyn Registry>>,
     stripes: Vec<Mutex<Stripe>>,
     /// Sessions of long polls, by the id that the client chose.
     clients: Mutex<HashMap<Box<str>, SessionId>>,
@@ -118,6 +150,7 @@ impl Sessions {
     pub fn new(limits: &Limits) -> Self {
         Self {
             mailboxes: OnceLock::new(),
+            registry: OnceLock::new(),
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
             clients: Mutex::default(),
             window_us: limits.session_window_ms.saturating_mul(1_000),
@@ -131,6 +164,21 @@ impl Sessions {
     /// If called twice: wiring is ours to get right.
     pub fn connect(&self, mailboxes: Vec<Arc<Mailbox>>) {
         assert!(self.mailboxes.set(mailboxes).is_ok(), "the sessions are connected once");
+    }
+
+    /// From now on sessions that are away are kept by a registry.
+    ///
+    /// # Panics
+    /// If called twice: wiring is ours to get right.
+    pub fn share(&self, registry: Arc<dyn Registry>) {
+        assert!(self.registry.set(registry).is_ok(), "the sessions are shared once");
+    }
+
+    /// Tells the registry, if there is one, what a connection's session would leave behind.
+    pub fn keep(&self, session: SessionId, record: impl FnOnce() -> Away) {
+        if let Some(registry) = self.registry.get() {
+            registry.keep(session, &record());
+        }
     }
 
     /// A connection has begun a session.
@@ -147,7 +195,47 @@ impl Sessions {
                 Claimed::Asked
             }
             Found::NotYours => Claimed::NotYours,
-            Found::Nowhere => Claimed::Unknown,
+            Found::Nowhere => match self.registry.get() {
+                Some(registry) => {
+                    registry.claim(claim.clone());
+                    Claimed::Asked
+                }
+                None => Claimed::Unknown,
+            },
+        }
+    }
+
+    /// Lets a session say something that no shard here has. Says whether an answer will come.
+    pub fn errand(&self, claim: &Claim, frame: &Arc<str>) -> bool {
+        let registry = self.registry.get();
+        registry.inspect(|registry| registry.errand(claim.clone(), frame)).is_some()
+    }
+
+    /// The registry gives a session to a claimant of this node. If another connection here has it by
+    /// now, that one is asked.
+    pub fn granted(&self, claim: &Claim, away: Away) {
+        let to = Place { shard: claim.shard, slot: claim.client.slot };
+        let holder = match self.stripe(claim.session).here.entry(short(claim.session)) {
+            Entry::Occupied(entry) if *entry.get() != to => Some(*entry.get()),
+            entry => {
+                entry.insert_entry(to);
+                None
+            }
+        };
+        match holder {
+            Some(holder) => {
+                self.post(holder.shard, Post::Claim { holder: holder.slot, claim: claim.clone() })
+            }
+            None => self.answer(claim, Claimed::Yours(away)),
+        }
+    }
+
+    /// Another node has the session: the connection that had it here is closed.
+    pub fn supersede(&self, session: SessionId) {
+        if let Some(place) = self.place(session) {
+            let nobody = SlotKey { slot: 0, generation: 0 };
+            let claim = Claim { session, user: None, shard: ELSEWHERE, client: nobody };
+            self.post(place.shard, Post::Claim { holder: place.slot, claim });
         }
     }
 
@@ -155,6 +243,10 @@ impl Sessions {
     pub fn look(&self, claim: &Claim) -> Found {
         let to = Place { shard: claim.shard, slot: claim.client.slot };
         let mut stripe = self.stripe(claim.session);
+        if self.registry.get().is_some() {
+            let place = stripe.here.get(&short(claim.session)).copied();
+            return place.filter(|place| *place != to).map_or(Found::Nowhere, Found::Here);
+        }
         if let Some(kept) = stripe.away.get(&claim.session)
             && !claim.may_have(&kept.away.identity)
         {
@@ -170,9 +262,13 @@ impl Sessions {
 
     /// The holder of a session gives it to a claimant. Says whether it was the holder.
     pub fn hand_over(&self, session: SessionId, from: Place, to: Place) -> bool {
-        match self.stripe(session).here.get_mut(&short(session)) {
-            Some(place) if *place == from => {
-                *place = to;
+        match self.stripe(session).here.entry(short(session)) {
+            Entry::Occupied(mut entry) if *entry.get() == from => {
+                if to.shard == ELSEWHERE {
+                    entry.remove();
+                } else {
+                    entry.insert(to);
+                }
                 true
             }
             _ => false,
@@ -186,6 +282,12 @@ impl Sessions {
 
     /// Leaves something for a shard.
     pub fn post(&self, shard: u32, post: Post) {
+        if shard == ELSEWHERE {
+            if let Some(registry) = self.registry.get() {
+                registry.carry(post);
+            }
+            return;
+        }
         if let Some(mailbox) = self.mailboxes.get().and_then(|mailboxes| mailboxes.get(shard as usize)) {
             mailbox.post(post);
         }
@@ -211,6 +313,17 @@ impl Sessions {
             return;
         }
         stripe.here.remove(&short(session));
+        let away = match self.registry.get() {
+            Some(registry) => {
+                registry.leave(session, &away);
+                if away.client.is_none() {
+                    return;
+                }
+                // What is kept here is when the name of its polls ends.
+                Away { client: away.client, ..Away::default() }
+            }
+            None => away,
+        };
         let ends = Timestamp(now.0.saturating_add(self.window_us));
         stripe.away.insert(session, Box::new(Kept { away, ends }));
         stripe.ending.push_back((ends, session));
@@ -224,10 +337,13 @@ impl Sessions {
         let mut stripe = self.stripe(session);
         if stripe.here.get(&short(session)) == Some(&from) {
             stripe.here.remove(&short(session));
+            if let Some(registry) = self.registry.get() {
+                registry.end(session);
+            }
         }
         drop(stripe);
         if let Some(client) = client {
-            self.clients().remove(client);
+            self.forget_client(client, session);
         }
     }
 
@@ -236,12 +352,22 @@ impl Sessions {
         *self.clients().entry(client.into()).or_insert(new)
     }
 
-    /// Ends every session that is away and belongs to a user.
-    pub fn end_all_of(&self, user: &UserId) {
+    /// Disconnects a user: closes the user's connections, and ends every session that is away.
+    pub fn disconnect(&self, user: &UserId) {
+        self.disconnect_here(user);
+        if let Some(registry) = self.registry.get() {
+            registry.end_all_of(user);
+        }
+    }
+
+    /// The same, on this node.
+    pub fn disconnect_here(&self, user: &UserId) {
+        self.post_to_all(|| Post::Disconnect { user: user.clone() });
         for stripe in &self.stripes {
             let mut stripe = stripe.lock().unwrap_or_else(PoisonError::into_inner);
             let theirs = |kept: &Kept| kept.away.identity.user.as_ref() == Some(user);
-            let ended = stripe.away.extract_if(|_, kept| theirs(kept)).map(|(_, kept)| *kept).collect();
+            let ended = stripe.away.extract_if(|_, kept| theirs(kept));
+            let ended = ended.map(|(session, kept)| (session, *kept)).collect();
             drop(stripe);
             self.forget_clients(ended);
         }
@@ -263,12 +389,19 @@ impl Sessions {
         }
     }
 
-    fn forget_clients(&self, ended: Vec<Kept>) {
-        let mut names = ended.into_iter().filter_map(|kept| kept.away.client).peekable();
-        if names.peek().is_some() {
-            let mut clients = self.clients();
-            for name in names {
-                clients.remove(&name);
+    /// A client's polls do not stand for this session any more.
+    pub fn forget_client(&self, client: &str, session: SessionId) {
+        let mut clients = self.clients();
+        // By another session's id, a client may have polled for that one meanwhile.
+        if clients.get(client) == Some(&session) {
+            clients.remove(client);
+        }
+    }
+
+    fn forget_clients(&self, ended: Vec<(SessionId, Kept)>) {
+        for (session, kept) in ended {
+            if let Some(client) = &kept.away.client {
+                self.forget_client(client, session);
             }
         }
     }
@@ -285,7 +418,7 @@ impl Sessions {
 }
 
 impl Stripe {
-    fn end_due(&mut self, now: Timestamp) -> Vec<Kept> {
+    fn end_due(&mut self, now: Timestamp) -> Vec<(SessionId, Kept)> {
         let mut ended = Vec::new();
         while self.ending.front().is_some_and(|(ends, _)| *ends <= now) {
             ended.extend(self.end_first());
@@ -293,7 +426,7 @@ impl Stripe {
         ended
     }
 
-    fn end_surplus(&mut self, away_max: usize) -> Vec<Kept> {
+    fn end_surplus(&mut self, away_max: usize) -> Vec<(SessionId, Kept)> {
         let mut ended = Vec::new();
         while self.away.len() > away_max {
             ended.extend(self.end_first());
@@ -306,10 +439,10 @@ impl Stripe {
     }
 
     /// Ends the session that has been away longest, unless it came back meanwhile.
-    fn end_first(&mut self) -> Option<Kept> {
+    fn end_first(&mut self) -> Option<(SessionId, Kept)> {
         let (ends, session) = self.ending.pop_front()?;
         match self.away.entry(session) {
-            Entry::Occupied(entry) if entry.get().ends == ends => Some(*entry.remove()),
+            Entry::Occupied(entry) if entry.get().ends == ends => Some((session, *entry.remove())),
             _ => None,
         }
     }
@@ -418,5 +551,19 @@ mod tests {
         sessions.leave(Timestamp(0), ANA, place(1), Away { client: Some("c".into()), ..of("ana") });
         sessions.tick(Timestamp::from_ms(10));
         assert_eq!(sessions.of_client("c", BEN), BEN);
+    }
+
+    #[test]
+    fn a_session_that_ends_takes_no_name_along_that_stands_for_another_one() {
+        let sessions = sessions(10, 1_000);
+        sessions.of_client("c", ANA);
+        sessions.begin(ANA, place(1));
+        sessions.leave(Timestamp(0), ANA, place(1), Away { client: Some("c".into()), ..of("ana") });
+        sessions.forget_client("c", ANA);
+        assert_eq!(sessions.of_client("c", BEN), BEN);
+        sessions.tick(Timestamp::from_ms(10));
+        assert_eq!(sessions.of_client("c", ANA), BEN);
+        sessions.end(ANA, place(1), Some("c"));
+        assert_eq!(sessions.of_client("c", ANA), BEN);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Owned by tables that all shards share. Refuses to hold two of its locks at once.
 
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,24 +15,22 @@ const SLICE: usize = 256;
 /// See the module.
 pub(crate) struct Stripes<S> {
     stripes: Vec<Mutex<S>>,
-    hasher: RandomState,
     /// Where the next sweep begins.
     first: AtomicUsize,
 }
 
 impl<S: Default> Stripes<S> {
     pub(crate) fn new() -> Self {
-        Self {
-            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
-            first: AtomicUsize::new(0),
-        }
+        Self { stripes: (0..STRIPES).map(|_| Mutex::default()).collect(), first: AtomicUsize::new(0) }
     }
 
-    /// Locks the stripe that a name belongs to.
+    /// Locks the stripe that a name belongs to: the same in every process, since stripes are swept in
+    /// their order and a simulation must tell the same story again. Names chosen to meet in one stripe
+    /// wait for each other and do no more: the tables behind the locks hash with keys of their own.
     pub(crate) fn of(&self, name: &impl Hash) -> MutexGuard<'_, S> {
-        let hash = self.hasher.hash_one(name);
-        self.lock(usize::try_from(hash % STRIPES as u64).expect("there are few stripes"))
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        self.lock(usize::try_from(hasher.finish() % STRIPES as u64).expect("there are few stripes"))
     }
 
     /// Does at most `budget` pieces of work, stripe by stripe; `step` does one piece, or says that

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tidings_core::memory::MemoryEngine;
+use tidings_core::sessions::{Claim, Claimed, Place};
 use tidings_core::telemetry::Counters;
 use tidings_core::{
     Batch, Collected, Completion, Engine, Entrance, Hub, Inbox, Introduction, Mailbox, Messaging, Now,
@@ -11,7 +12,7 @@ use tidings_core::{
     Timestamp, Wiring,
 };
 use tidings_protocol::codes::CloseCode;
-use tidings_protocol::{Limits, MessageId, Payload, RoomName, ServerFrame, SessionId};
+use tidings_protocol::{Limits, MessageId, Payload, RoomName, ServerFrame, SessionId, UserId};
 
 const CLIENT: SlotKey = SlotKey { slot: 0, generation: 0 };
 const NOW: Now = Now { monotonic_ms: 0, wall: Timestamp(1_000) };
@@ -67,6 +68,7 @@ impl Outlet for Recorder {
 struct Fixture {
     engine: Arc<MemoryEngine>,
     mailbox: Arc<Mailbox>,
+    people: Arc<People>,
     messaging: Messaging<()>,
     recorder: Recorder,
     room: RoomName,
@@ -86,6 +88,7 @@ impl Fixture {
         ));
         let people = People::new(&hub, &limits, &rules);
         let mailbox = Arc::new(Mailbox::new(1_000, || {}));
+        people.sessions.connect(vec![Arc::clone(&mailbox)]);
         hub.connect(vec![Arc::clone(&mailbox) as Arc<dyn Inbox>]);
         let room = RoomName::new("chat", &limits).unwrap();
         let mut messaging = Messaging::new(Wiring {
@@ -95,14 +98,14 @@ impl Fixture {
             rules,
             engine: Arc::clone(&engine) as Arc<dyn Engine>,
             hub,
-            people,
+            people: Arc::clone(&people),
             mailbox: Arc::clone(&mailbox),
             counters: Arc::new(Counters::new()),
             new_session: Box::new(|| SessionId::from_bytes([7; 16])),
         });
         messaging.begin_turn(NOW);
         let recorder = Recorder { ids: Vec::new(), gaps: Vec::new(), takes: usize::MAX };
-        Self { engine, mailbox, messaging, recorder, room }
+        Self { engine, mailbox, people, messaging, recorder, room }
     }
 
     fn publish(&self, count: usize) {
@@ -225,4 +228,24 @@ fn a_log_that_cannot_be_read_is_read_again_later() {
     fixture.messaging.tick(&mut fixture.recorder);
     fixture.go_on();
     assert_eq!(fixture.recorder.ids.len(), 10);
+}
+
+#[test]
+fn a_session_is_not_refused_to_its_user_by_an_errand_that_only_looks_for_it() {
+    let mut fixture = Fixture::new(SlowConsumerPolicy::CatchUp);
+    let session = SessionId::from_bytes([9; 16]);
+    // Another shard has it, with carl. Here is only somebody who posts something for it.
+    fixture.people.sessions.begin(session, Place { shard: 1, slot: 0 });
+    let errand = Entrance::Errand { session, frame: r#"{"type":"join","room":"a"}"#.into() };
+    fixture.messaging.opened(CLIENT, errand, &mut fixture.recorder);
+    // A claim comes late, to a slot that the session's connection had before.
+    let user = Some(UserId::new("carl", &Limits::default()).unwrap());
+    let client = SlotKey { slot: 1, generation: 0 };
+    let claim = Claim { session, user, shard: 0, client };
+    fixture.receive(vec![Post::Claim { holder: CLIENT.slot, claim }]);
+    let answers = fixture.mail();
+    assert!(
+        matches!(answers[..], [Post::Claimed { result: Claimed::Unknown, .. }]),
+        "it has to be looked for again: {answers:?}"
+    );
 }

@@ -53,6 +53,11 @@ limits! {
         /// How long a Redis server may take to answer. Reached: its requests are refused with
         /// `engine_unavailable`, and it is connected to anew.
         redis_timeout_ms: u64 = 3_000, 1..=DAY_MS;
+        /// Replicas that must have a message before it is acknowledged. Reached not within half of
+        /// `redis_timeout_ms`: the publisher is told `engine_unavailable`, and a repeat with the same key
+        /// is the same message. 0 waits for none: a failover may then lose what was acknowledged, and `gap`
+        /// tells.
+        redis_replicas_min: usize = 0, 0..=100;
         /// How long a node goes on listening to a room after its last member left, so that rooms which
         /// people enter and leave all the time cost no subscription each time.
         engine_linger_ms: u64 = 5_000, 0..=DAY_MS;

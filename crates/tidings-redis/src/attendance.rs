@@ -163,8 +163,8 @@ impl Attendance {
         }
     }
 
-    /// This node stops. Its users count as there for the grace, in which they can come to other nodes; then
-    /// it is dead to those.
+    /// This node stops. Its users count as there for the grace, in which they can come to other nodes.
+    /// Called before its lease ends.
     pub(crate) async fn farewell(&self) {
         let sent = async {
             while self.parts.iter().any(|part| !part.reports.is_empty()) {
@@ -179,7 +179,7 @@ impl Attendance {
             .map(|part| {
                 let mut command = redis::cmd("SET");
                 let grace_ms = self.limits.presence_grace_ms.max(1);
-                command.arg(part.server.keys.lease(&self.node)).arg("leaving").arg("PX").arg(grace_ms);
+                command.arg(part.server.keys.leaving(&self.node)).arg("").arg("PX").arg(grace_ms);
                 ask(&part.server, command)
             })
             .collect();

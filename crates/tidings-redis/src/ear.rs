@@ -83,7 +83,12 @@ async fn connect(server: &Arc<Server>) -> Result<MultiplexedConnection, RedisErr
             }
             Ok::<(), ()>(())
         });
-    let mut connection = server.client.get_multiplexed_async_connection_with_config(&config).await?;
+    let mut connection = server
+        .source
+        .find(server.patience)
+        .await?
+        .get_multiplexed_async_connection_with_config(&config)
+        .await?;
     let mut subscribe = redis::cmd("SUBSCRIBE");
     subscribe.arg(&server.letters);
     connection.send_packed_command(&subscribe).await?.extract_error()?;
@@ -106,6 +111,9 @@ async fn listen_once(server: &Arc<Server>, mut connection: MultiplexedConnection
                 }
             }
             () = server.ear.bell.notified() => {
+                if !server.ear.is_up() {
+                    probe(server);
+                }
                 if let Err(error) = work(server, &mut connection).await {
                     return error;
                 }
@@ -115,15 +123,20 @@ async fn listen_once(server: &Arc<Server>, mut connection: MultiplexedConnection
                     server.voice.reconnect();
                     return broken(std::io::ErrorKind::TimedOut);
                 }
-                let mut probe = redis::cmd("PUBLISH");
-                probe.arg(&server.letters).arg("");
-                server.voice.ask(probe, Box::new(|_| ()));
+                probe(server);
                 if let Err(error) = work(server, &mut connection).await {
                     return error;
                 }
             }
         }
     }
+}
+
+/// Says something that this node should hear.
+fn probe(server: &Server) {
+    let mut probe = redis::cmd("PUBLISH");
+    probe.arg(&server.letters).arg("");
+    server.voice.ask(probe, Box::new(|_| ()));
 }
 
 /// Does what the ledger asks for.

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::{Client, IntoConnectionInfo, ProtocolVersion};
 use tidings_core::engine::{EngineGauges, StoreState};
 use tidings_core::{
     Completion, Engine, EngineError, Hub, Page, Position, Publication, Published, RoomRules, RoomSummary,
@@ -21,14 +20,21 @@ use crate::placement::Placement;
 use crate::registry::Registry;
 use crate::scripts::Script;
 use crate::server::{Server, numbers};
+use crate::source::Source;
 use crate::wire;
 
 /// How to reach the servers.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// One independent server each, as `redis://[user:password@]host[:port][/db]`. The same list on
-    /// every node: a room's place follows from it.
+    /// One independent server each: `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or
+    /// `redis+sentinel://[user:password@]host:port[,host:port…]/name[/db]` for the master of that name.
+    /// The same list on every node: a room's place follows from it.
     pub addresses: Vec<String>,
+    /// The certificate, in PEM, that servers with TLS must have theirs from, if it is not one that the
+    /// machine knows.
+    pub root_certificate: Option<Vec<u8>>,
+    /// Replicas that must have a message before it counts as stored; 0 does not wait for any.
+    pub replicas_min: usize,
     /// What all keys and channels begin with.
     pub prefix: String,
     /// A name no other node has.
@@ -91,11 +97,17 @@ impl RedisEngine {
         if config.addresses.is_empty() {
             return Err(ConfigError::NoAddress);
         }
-        let clients =
-            config.addresses.iter().map(|address| client(address)).collect::<Result<Vec<_>, _>>()?;
-        let servers: Vec<_> = clients
+        // The program may have chosen one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let root = config.root_certificate.as_deref();
+        let sources = config
+            .addresses
+            .iter()
+            .map(|address| Source::read(address, root))
+            .collect::<Result<Vec<_>, _>>()?;
+        let servers: Vec<_> = sources
             .into_iter()
-            .map(|client| Server::start(client, config, hub, rules, limits, runtime))
+            .map(|source| Server::start(source, config, hub, rules, limits, runtime))
             .collect();
         let placement = Arc::new(Placement::new(servers.iter().map(|server| &*server.name)));
         Ok(Self {
@@ -119,17 +131,6 @@ impl RedisEngine {
     fn server(&self, room: &RoomName) -> &Arc<Server> {
         &self.servers[self.placement.of(room.as_str())]
     }
-}
-
-fn client(address: &str) -> Result<Client, ConfigError> {
-    let bad = |error: redis::RedisError| ConfigError::BadAddress {
-        address: address.rsplit('@').next().unwrap_or_default().to_owned(),
-        error: error.to_string(),
-    };
-    let info = address.into_connection_info().map_err(bad)?;
-    // Announcements come as pushes, between the answers.
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    Client::open(info.set_redis_settings(settings)).map_err(bad)
 }
 
 impl Beginning {
@@ -177,7 +178,7 @@ impl Engine for RedisEngine {
             .arg(wire::kind(&publication.payload))
             .arg(wire::bytes(&publication.payload))
             .arg(self.limits.idempotency_window_ms.saturating_mul(1_000));
-        server.voice.ask(
+        server.voice.ask_durably(
             command,
             Box::new(move |value| {
                 let published = value.and_then(|value| {

@@ -87,6 +87,11 @@ impl Keys {
         format!("{}:node:{node}:reaped", self.prefix)
     }
 
+    /// There for the grace after a node stopped, a string: its users count as there until it ends.
+    pub(crate) fn leaving(&self, node: &str) -> String {
+        format!("{}:node:{node}:leaving", self.prefix)
+    }
+
     /// There while a user is online, a hash: its fields are the nodes by which they are, its values `1`.
     /// Other programs may look whether it exists; after a node was killed that may be late by
     /// `presence_ttl_ms`.
@@ -102,6 +107,23 @@ impl Keys {
     /// What all names begin with.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// A session, a hash: `owner` (the node that has it, or empty), `record` (what it has, as JSON),
+    /// `user`, `began` (ms since 1970).
+    pub(crate) fn session(&self, id: &str) -> String {
+        format!("{}:session:{id}", self.prefix)
+    }
+
+    /// The sessions that a node has, a set.
+    pub(crate) fn sessions_of(&self, node: &str) -> String {
+        format!("{}:node:{node}:sessions", self.prefix)
+    }
+
+    /// There for a session's window after a user was disconnected, a string: when (ms since 1970).
+    /// Sessions that began before are over.
+    pub(crate) fn ended(&self, user: &str) -> String {
+        format!("{}:ended:{user}", self.prefix)
     }
 
     /// In braces the part that a Cluster hashes, so that a room's keys lie together.

@@ -18,6 +18,8 @@ mod registry;
 mod reports;
 mod scripts;
 mod server;
+mod sessions;
+mod source;
 mod voice;
 mod wire;
 

@@ -47,8 +47,8 @@ impl Nodes {
         self.census = census;
     }
 
-    pub(crate) fn is_live(&self, node: &str) -> bool {
-        node == &*self.own || self.census.live.iter().any(|live| live == node)
+    pub(crate) fn others(&self) -> Vec<String> {
+        self.census.live.iter().filter(|node| **node != *self.own).cloned().collect()
     }
 
     pub(crate) fn dead(&self) -> &[String] {

@@ -13,11 +13,13 @@ use tokio::runtime::Handle;
 use crate::attendance::Attendance;
 use crate::placement::Placement;
 use crate::server::{Correspondent, Server};
+use crate::sessions::SharedSessions;
 
 /// See the module.
 pub struct Registry {
     servers: Vec<Arc<Server>>,
     placement: Arc<Placement>,
+    sessions: Arc<SharedSessions>,
     attendance: Arc<Attendance>,
     runtime: Handle,
 }
@@ -34,6 +36,7 @@ impl Registry {
         let registry = Arc::new(Self {
             servers: servers.to_vec(),
             placement: Arc::clone(placement),
+            sessions: Arc::new(SharedSessions::start(node, servers, placement, limits)),
             attendance: Attendance::start(node, servers, placement, rules, limits, runtime),
             runtime: runtime.clone(),
         });
@@ -44,31 +47,39 @@ impl Registry {
         registry
     }
 
-    /// The node's tables report here from now on, and hear from here. Called once, before anybody comes.
+    /// From now on the nodes have these people in common.
     pub fn connect(&self, people: &Arc<People>) {
+        self.sessions.connect(people);
         self.attendance.connect(people);
     }
 
-    /// This node stops: its users can go to other nodes unseen within the grace. Called when its clients
-    /// are gone and nobody ticks any more.
-    pub async fn farewell(&self) {
-        self.attendance.farewell().await;
-    }
-
-    /// About once a second.
+    /// Time passes.
     pub(crate) fn tick(&self, now: Timestamp) {
+        self.sessions.desk().tick(now);
         self.attendance.tick(now, &self.runtime);
     }
 
+    /// This node stops: says so where it said that it lives, after all that it said before.
+    pub async fn farewell(&self) {
+        self.attendance.farewell().await;
+        let said: Vec<_> = self.servers.iter().map(|server| server.end_lease()).collect();
+        for said in said {
+            // A server that is away learns it from the lease.
+            let _ = said.await;
+        }
+    }
+
     /// The server that has what goes by a name.
-    #[expect(dead_code, reason = "sessions are to come")]
+    #[expect(dead_code, reason = "presence and sessions are to come")]
     fn server(&self, name: &str) -> &Arc<Server> {
         &self.servers[self.placement.of(name)]
     }
 }
 
 impl Correspondent for Registry {
-    fn letter(&self, _letter: &[u8]) {}
+    fn letter(&self, server: &Arc<Server>, letter: &[u8]) {
+        self.sessions.desk().letter(server, letter);
+    }
 
     fn event(&self, room: &RoomName, event: &[u8]) {
         self.attendance.event(room, event);
@@ -76,5 +87,6 @@ impl Correspondent for Registry {
 
     fn returned(&self, server: &Server) {
         self.attendance.returned(server);
+        self.sessions.desk().returned();
     }
 }

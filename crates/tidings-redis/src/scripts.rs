@@ -18,6 +18,11 @@ pub(crate) enum Script {
     Online,
     Typing,
     Typists,
+    SessionKeep,
+    SessionLeave,
+    SessionClaim,
+    SessionGive,
+    SessionReap,
 }
 
 struct Texts {
@@ -37,9 +42,14 @@ static TEXTS: LazyLock<[Texts; Script::ALL.len()]> = LazyLock::new(|| {
         &format!("{people}{}", include_str!("scripts/stay.lua")),
         &format!("{people}{}", include_str!("scripts/roll.lua")),
         &format!("{people}{}", include_str!("scripts/bury.lua")),
-        include_str!("scripts/online.lua"),
+        &format!("{people}{}", include_str!("scripts/online.lua")),
         include_str!("scripts/typing.lua"),
         include_str!("scripts/typists.lua"),
+        include_str!("scripts/session_keep.lua"),
+        include_str!("scripts/session_leave.lua"),
+        include_str!("scripts/session_claim.lua"),
+        include_str!("scripts/session_give.lua"),
+        include_str!("scripts/session_reap.lua"),
     ]
     .map(|own| {
         let text = format!("{common}{own}");
@@ -49,7 +59,7 @@ static TEXTS: LazyLock<[Texts; Script::ALL.len()]> = LazyLock::new(|| {
 });
 
 impl Script {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Publish,
         Self::Read,
         Self::Watch,
@@ -61,6 +71,11 @@ impl Script {
         Self::Online,
         Self::Typing,
         Self::Typists,
+        Self::SessionKeep,
+        Self::SessionLeave,
+        Self::SessionClaim,
+        Self::SessionGive,
+        Self::SessionReap,
     ];
 
     /// What the server is given to load.

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use redis::{Client, RedisError, Value};
+use redis::{RedisError, Value};
 use tidings_core::engine::StoreState;
 use tidings_core::{Completion, EngineError, Hole, Hub, Page, Position, RoomRules, Timestamp};
 use tidings_protocol::{Limits, MessageId, RoomName};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::ear::{self, Ear};
 use crate::engine::{Beginning, Config};
@@ -17,6 +18,7 @@ use crate::keys::Keys;
 use crate::ledger::{Ledger, REPAIR_MESSAGES, Sight};
 use crate::nodes::{Census, Nodes};
 use crate::scripts::Script;
+use crate::source::Source;
 use crate::voice::Voice;
 use crate::wire;
 
@@ -24,7 +26,7 @@ use crate::wire;
 /// not wait.
 pub(crate) trait Correspondent: Send + Sync {
     /// Another node wrote to this one.
-    fn letter(&self, letter: &[u8]);
+    fn letter(&self, server: &Arc<Server>, letter: &[u8]);
 
     /// Something other than a message was said in a room that this node listens to.
     fn event(&self, room: &RoomName, event: &[u8]);
@@ -38,7 +40,7 @@ pub(crate) trait Correspondent: Send + Sync {
 pub(crate) struct Server {
     /// The address without the password, for logs and metrics.
     pub(crate) name: String,
-    pub(crate) client: Client,
+    pub(crate) source: Source,
     pub(crate) keys: Keys,
     /// The channel on which this node is written to.
     pub(crate) letters: String,
@@ -58,19 +60,19 @@ pub(crate) struct Server {
 impl Server {
     /// Connects in the background, on the runtime, until the process ends.
     pub(crate) fn start(
-        client: Client,
+        source: Source,
         config: &Config,
         hub: &Arc<Hub>,
         rules: &Arc<RoomRules>,
         limits: &Arc<Limits>,
         runtime: &Handle,
     ) -> Arc<Self> {
-        let (voice, requests) = Voice::new(limits.engine_requests_max);
+        let (voice, requests) = Voice::new(limits.engine_requests_max, config.replicas_min);
         let keys = Keys::new(&config.prefix);
         // A third, so that a room with members never comes near to being forgotten.
         let check_ms = (limits.room_forgotten_after_ms / 3).clamp(1_000, limits.engine_check_ms);
         let server = Arc::new(Self {
-            name: client.get_connection_info().addr().to_string(),
+            name: source.name(),
             letters: keys.letters(&config.node),
             keys,
             patience: config.patience,
@@ -83,13 +85,14 @@ impl Server {
             rules: Arc::clone(rules),
             beginning: config.beginning,
             clock: AtomicU64::new(0),
-            client,
+            source,
         });
         let speaking = Arc::clone(&server);
         runtime.spawn(async move {
             let changed = |state: Result<(), &RedisError>| match state {
                 Ok(()) => {
                     tracing::info!(redis = speaking.name, "RedisConnected");
+                    speaking.ear.bell.notify_one();
                     // Before others take this node for dead.
                     speaking.renew_lease();
                     if let Some(correspondent) = speaking.correspondent.get() {
@@ -101,7 +104,7 @@ impl Server {
                     tracing::warn!(redis = speaking.name, %error, "RedisUnavailable");
                 }
             };
-            speaking.voice.serve(&speaking.client, requests, speaking.patience, changed).await;
+            speaking.voice.serve(&speaking.source, requests, speaking.patience, changed).await;
         });
         runtime.spawn(ear::listen(Arc::clone(&server)));
         server
@@ -170,15 +173,27 @@ impl Server {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether another node lives, as far as this server knows.
-    #[expect(dead_code, reason = "sessions are to come")]
-    pub(crate) fn is_live(&self, node: &str) -> bool {
-        self.nodes().is_live(node)
-    }
-
     /// The nodes that this server knows and whose lease has ended.
     pub(crate) fn dead_nodes(&self) -> Vec<String> {
         self.nodes().dead().to_vec()
+    }
+
+    /// The nodes that live, without this one.
+    pub(crate) fn other_nodes(&self) -> Vec<String> {
+        self.nodes().others()
+    }
+
+    /// Writes to another node; `unheard` is called if it does not listen, or the server does not
+    /// answer. Letters follow each other, and the requests before them, in order.
+    pub(crate) fn write(&self, node: &str, letter: &[u8], unheard: impl FnOnce() + Send + 'static) {
+        let mut command = redis::cmd("PUBLISH");
+        command.arg(self.keys.letters(node)).arg(letter);
+        let answer = move |listeners| {
+            if !matches!(listeners, Ok(Value::Int(1..))) {
+                unheard();
+            }
+        };
+        self.voice.ask(command, Box::new(answer));
     }
 
     /// Says that this node lives.
@@ -196,6 +211,21 @@ impl Server {
             }
         };
         self.voice.ask(command, Box::new(answer));
+    }
+
+    /// Says that this node lives no more. The answer comes when all before it is done.
+    pub(crate) fn end_lease(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        let mut command = redis::cmd("DEL");
+        command.arg(self.keys.lease(self.nodes().own()));
+        self.voice.ask(
+            command,
+            Box::new(move |_| {
+                // Nobody waits any more.
+                let _ = sender.send(());
+            }),
+        );
+        receiver
     }
 
     /// Asks where a room's log ends, for the ledger.
@@ -282,9 +312,9 @@ impl Server {
     }
 
     /// Another node wrote.
-    pub(crate) fn letter(&self, letter: &[u8]) {
+    pub(crate) fn letter(self: &Arc<Self>, letter: &[u8]) {
         if let Some(correspondent) = self.correspondent.get() {
-            correspondent.letter(letter);
+            correspondent.letter(self, letter);
         }
     }
 

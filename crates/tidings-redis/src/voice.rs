@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use redis::{AsyncConnectionConfig, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use tidings_core::EngineError;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep;
 
 use crate::scripts::Script;
+use crate::source::Source;
 
 /// Requests sent with one system call. More only make the first of them wait.
 const BATCH_REQUESTS: usize = 512;
@@ -28,6 +29,8 @@ pub(crate) type Answer = Box<dyn FnOnce(Result<Value, EngineError>) + Send>;
 pub(crate) struct Request {
     command: Cmd,
     answer: Answer,
+    /// What it did is to be on as many replicas as the settings say.
+    durably: bool,
 }
 
 /// See the module.
@@ -38,11 +41,12 @@ pub(crate) struct Voice {
     again: Notify,
     asked: AtomicU64,
     refused: AtomicU64,
+    replicas_min: usize,
 }
 
 impl Voice {
     /// A voice without a connection, and the requests that whoever runs it has to serve.
-    pub(crate) fn new(requests_max: usize) -> (Self, mpsc::Receiver<Request>) {
+    pub(crate) fn new(requests_max: usize, replicas_min: usize) -> (Self, mpsc::Receiver<Request>) {
         let (requests, receiver) = mpsc::channel(requests_max);
         let voice = Self {
             requests,
@@ -50,14 +54,23 @@ impl Voice {
             again: Notify::new(),
             asked: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            replicas_min,
         };
         (voice, receiver)
     }
 
     /// Asks. The answer may come before this returns.
     pub(crate) fn ask(&self, command: Cmd, answer: Answer) {
+        self.request(Request { command, answer, durably: false });
+    }
+
+    /// The same, but what was done counts only once enough replicas have it.
+    pub(crate) fn ask_durably(&self, command: Cmd, answer: Answer) {
+        self.request(Request { command, answer, durably: self.replicas_min > 0 });
+    }
+
+    fn request(&self, request: Request) {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let request = Request { command, answer };
         let refused = match self.is_up() {
             true => self.requests.try_send(request).err().map(mpsc::error::TrySendError::into_inner),
             false => Some(request),
@@ -85,20 +98,20 @@ impl Voice {
     /// Connects, and serves requests until the connection breaks, for ever.
     pub(crate) async fn serve(
         &self,
-        client: &Client,
+        source: &Source,
         mut requests: mpsc::Receiver<Request>,
         patience: Duration,
         mut changed: impl FnMut(Result<(), &RedisError>),
     ) {
         let mut pause = PAUSE_MIN;
         loop {
-            match connect(client, patience).await {
+            match connect(source, patience).await {
                 Ok(connection) => {
                     pause = PAUSE_MIN;
                     self.is_up.store(true, Ordering::Release);
                     changed(Ok(()));
                     let error = tokio::select! {
-                        error = serve(connection, &mut requests) => error,
+                        error = serve(connection, &mut requests, Wait::for_replicas(self.replicas_min, patience)) => error,
                         () = self.again.notified() => None,
                     };
                     self.is_up.store(false, Ordering::Release);
@@ -117,11 +130,12 @@ impl Voice {
     }
 }
 
-async fn connect(client: &Client, patience: Duration) -> Result<MultiplexedConnection, RedisError> {
+async fn connect(source: &Source, patience: Duration) -> Result<MultiplexedConnection, RedisError> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(patience))
         .set_response_timeout(Some(patience));
-    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    let mut connection =
+        source.find(patience).await?.get_multiplexed_async_connection_with_config(&config).await?;
     load_scripts(&mut connection).await?;
     Ok(connection)
 }
@@ -139,6 +153,7 @@ async fn load_scripts(connection: &mut MultiplexedConnection) -> Result<(), Redi
 async fn serve(
     mut connection: MultiplexedConnection,
     requests: &mut mpsc::Receiver<Request>,
+    wait: Wait,
 ) -> Option<RedisError> {
     let mut batch = Vec::with_capacity(BATCH_REQUESTS);
     loop {
@@ -146,9 +161,27 @@ async fn serve(
             return None;
         }
         let unanswered = Batch(std::mem::take(&mut batch));
-        if let Err(error) = unanswered.send(&mut connection).await {
+        if let Err(error) = unanswered.send(&mut connection, wait).await {
             return Some(error);
         }
+    }
+}
+
+/// What is waited for after requests whose effect is to last.
+#[derive(Clone, Copy)]
+struct Wait {
+    replicas_min: usize,
+    patience: Duration,
+}
+
+impl Wait {
+    /// Half of what the server may take for an answer at all.
+    fn for_replicas(replicas_min: usize, patience: Duration) -> Self {
+        Self { replicas_min, patience: patience / 2 }
+    }
+
+    fn is_satisfied_by(self, replicas: &Value) -> bool {
+        matches!(replicas, Value::Int(count) if usize::try_from(*count).is_ok_and(|count| count >= self.replicas_min))
     }
 }
 
@@ -156,18 +189,26 @@ async fn serve(
 struct Batch(Vec<Request>);
 
 impl Batch {
-    async fn send(mut self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    async fn send(mut self, connection: &mut MultiplexedConnection, wait: Wait) -> Result<(), RedisError> {
         let mut missing = false;
         loop {
             let mut pipeline = redis::Pipeline::with_capacity(self.0.len());
             for request in &self.0 {
                 pipeline.add_command(request.command.clone());
             }
-            let answers = connection.send_packed_commands(&pipeline, 0, self.0.len()).await?;
+            let waits = self.0.iter().any(|request| request.durably);
+            if waits {
+                pipeline.cmd("WAIT").arg(wait.replicas_min).arg(wait.patience.as_millis().max(1));
+            }
+            let mut answers = connection.send_packed_commands(&pipeline, 0, pipeline.len()).await?;
+            let is_durable = !waits || answers.pop().is_some_and(|replicas| wait.is_satisfied_by(&replicas));
             let mut broken = None;
             let mut again = Vec::new();
             for (request, answer) in self.0.drain(..).zip(answers) {
                 match answer.extract_error() {
+                    Ok(_) if request.durably && !is_durable => {
+                        (request.answer)(Err(EngineError::Unavailable))
+                    }
                     Ok(value) => (request.answer)(Ok(value)),
                     // Somebody flushed the scripts, or it is another server than before. Nothing of
                     // the request was done.

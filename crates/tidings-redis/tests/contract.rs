@@ -1,5 +1,6 @@
 //! The engine over Redis in the suite that every engine passes: over one server and over three.
 
+#[allow(dead_code, reason = "other tests use the rest")]
 mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,8 @@ fn engine_over(servers: &[Redis], rules: RoomRules, limits: Limits) -> Harness {
     let hub = Arc::new(Hub::new());
     let config = Config {
         addresses: servers.iter().map(Redis::address).collect(),
+        root_certificate: None,
+        replicas_min: 0,
         prefix: format!("suite-{number}"),
         node: format!("node-{number}"),
         // As for an engine in memory that has just begun.

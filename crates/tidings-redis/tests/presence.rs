@@ -1,5 +1,6 @@
 //! What users of several nodes notice of each other, over a real Redis server.
 
+#[allow(dead_code, reason = "other tests use the rest")]
 mod support;
 
 use std::collections::BTreeMap;
@@ -54,6 +55,8 @@ impl Node {
             node: name.to_owned(),
             beginning: Beginning::Now,
             patience: Duration::from_secs(3),
+            root_certificate: None,
+            replicas_min: 0,
         };
         let engine = RedisEngine::start(&config, &hub, &rules, &limits, runtime().handle()).unwrap();
         let engine = Arc::new(engine);

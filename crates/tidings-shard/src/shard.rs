@@ -175,8 +175,17 @@ impl<I: Io> Shard<I> {
 
     /// Bytes that wait for this shard's clients: sent to the system as soon as it takes them.
     pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes_of_each().sum()
+    }
+
+    /// Bytes that wait for the one client for whom most do.
+    pub fn most_waiting_bytes(&self) -> usize {
+        self.waiting_bytes_of_each().max().unwrap_or(0)
+    }
+
+    fn waiting_bytes_of_each(&self) -> impl Iterator<Item = usize> {
         let table = &self.connections.table;
-        table.taken().filter_map(|slot| table.get(slot)).map(Connection::waiting_bytes).sum()
+        table.taken().filter_map(|slot| table.get(slot)).map(Connection::waiting_bytes)
     }
 
     fn sleep(&mut self) -> std::io::Result<()> {

@@ -20,6 +20,8 @@ use tidings_shard::{Capacity, Context, Listeners, Shards};
 use tokio::runtime::Runtime;
 use tokio::time::{interval, sleep};
 
+use engine::Started;
+
 use crate::exit::{self, Failure};
 use crate::settings::{Flags, Settings};
 use crate::{log, machine};
@@ -54,7 +56,6 @@ struct Node {
     limits: Arc<Limits>,
     engine: Arc<dyn Engine>,
     people: Arc<People>,
-    /// What is shared with other nodes, if there are any.
     registry: Option<Arc<Registry>>,
     server: Server,
     shards: Shards,
@@ -69,7 +70,10 @@ impl Node {
         let origins = Arc::new(settings.origins.clone());
         let hub = Arc::new(Hub::new());
         let people = People::new(&hub, &limits, &rules);
-        let (engine, registry) = engine::start(settings, &hub, &rules, &limits, &people, runtime)?;
+        let Started { engine, registry } = engine::start(settings, &hub, &rules, &limits, runtime)?;
+        if let Some(registry) = &registry {
+            registry.connect(&people);
+        }
         let setup = Setup {
             node: settings.node.as_str().into(),
             limits: Arc::clone(&limits),
@@ -125,35 +129,31 @@ impl Node {
         Ok(())
     }
 
-    /// Sends everybody away and waits for them, at most until the deadline. Other nodes are to take this
-    /// one for a living one meanwhile.
+    /// Sends everybody away and waits for them, at most until the deadline.
     async fn drain(self) -> Result<(), Failure> {
-        let Some(registry) = self.registry.clone() else { return self.send_everybody_away().await };
-        let (engine, people) = (Arc::clone(&self.engine), Arc::clone(&self.people));
-        let mut ticks = interval(TICK);
-        let ticking = async {
-            loop {
-                ticks.tick().await;
-                engine.tick(now());
-                people.tick(now());
-            }
-        };
-        let ended = tokio::select! {
-            ended = self.send_everybody_away() => ended,
-            () = ticking => unreachable!("it never ends"),
-        };
-        registry.farewell().await;
-        ended
-    }
-
-    async fn send_everybody_away(self) -> Result<(), Failure> {
         let timeout = Duration::from_millis(self.limits.drain_timeout_ms);
         self.server.announce_stop();
         self.shards.handle().drain();
         let shards = tokio::task::spawn_blocking(|| self.shards.join());
-        let both = async { tokio::join!(shards, self.server.drain(timeout)) };
+        let both = async {
+            let (shards, _) = tokio::join!(shards, self.server.drain(timeout));
+            if let Some(registry) = &self.registry {
+                registry.farewell().await;
+            }
+            shards
+        };
+        // Others must not take this node for dead while it says goodbye.
+        let ticks = async {
+            let mut ticks = interval(TICK);
+            loop {
+                ticks.tick().await;
+                self.engine.tick(now());
+                self.people.tick(now());
+            }
+        };
         tokio::select! {
-            (shards, _) = both => {
+            () = ticks => Ok(()),
+            shards = both => {
                 let ended = shards.unwrap_or_else(|error| Err(error.to_string()));
                 ended.map_err(|fault| Failure::fault(format!("{fault}: report it, with the log above")))
             }

@@ -56,6 +56,13 @@ pub enum Manner {
     },
 }
 
+impl Manner {
+    /// Whether it polls by this name.
+    pub(super) fn is_poll_of(&self, name: &str) -> bool {
+        matches!(self, Self::Poll { client } if **client == *name)
+    }
+}
+
 /// How a long poll ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PollEnd {
@@ -96,6 +103,8 @@ pub(super) struct Client {
     pub(super) reads_history: bool,
     /// It reads a feed: the memberships of one in several rooms are marked.
     pub(super) feed: bool,
+    /// It is told nothing of its rooms until it can be told where it stands in all of them.
+    pub(super) placing: bool,
     /// It was typing lately: what it says or its leaving ends that.
     pub(super) typed: bool,
     pub(super) rate: Bucket,
@@ -115,6 +124,7 @@ impl Client {
             pending_requests: 0,
             reads_history: false,
             feed: false,
+            placing: false,
             typed: false,
             rate: Bucket::full(frames_per_second, now_ms),
             session: SessionId::from_bytes([0; 16]),

@@ -9,6 +9,7 @@ use super::client::{Client, Introduction, Manner, PollEnd, Standing};
 use super::subscribing::{Answer, JoinRequest};
 use super::{ErrandAnswer, LOBBY, Messaging, Ticket};
 use crate::engine::Position;
+use crate::mailbox::Post;
 use crate::outlet::Outlet;
 use crate::rooms::Pace;
 use crate::sessions::{Away, AwayRoom, Claim, Claimed, Place};
@@ -17,6 +18,16 @@ use crate::telemetry::Counter;
 
 /// Claims of one session by one connection; each time, another connection was quicker.
 const CLAIMS_MAX: u8 = 3;
+
+/// Connections looked at in one turn when the registry has to be told everything again.
+const RECALLED_AT_ONCE: Slot = 256;
+
+/// What a client is to be told of its session.
+#[derive(Debug)]
+pub(super) struct Untold {
+    rooms: Vec<RoomName>,
+    resumed: bool,
+}
 
 /// A connection that waits for the session it claims.
 #[derive(Debug)]
@@ -74,6 +85,9 @@ impl<E: Default> Messaging<E> {
     pub(super) fn claimed(&mut self, claim: &Claim, result: Claimed, outlet: &mut impl Outlet<Encoded = E>) {
         let slot = claim.client.slot;
         let waits = self.is_present(claim.client);
+        if waits && self.errands.contains_key(&slot) {
+            return self.errand_claimed(slot, claim.session, result, outlet);
+        }
         match self.claiming.remove(&slot).filter(|_| waits) {
             Some(claiming) => self.decided(slot, *claiming, result, outlet),
             // The claimant is gone: the session waits for another one.
@@ -188,6 +202,9 @@ impl<E: Default> Messaging<E> {
             self.wiring.people.sessions.leave(self.now.wall, session, from, away);
             return self.refuse_cursor(slot, reason, outlet);
         }
+        if let Some(name) = away.client.filter(|name| !manner.is_poll_of(name)) {
+            self.wiring.people.sessions.forget_client(&name, self.clients[slot as usize].session);
+        }
         // A client that looks for what it missed looks at the first room it is told of.
         rooms.sort_by_key(|(room, _)| room.is_of_a_user());
         self.count(Counter::SessionResumed);
@@ -222,6 +239,7 @@ impl<E: Default> Messaging<E> {
         let client = &mut self.clients[slot as usize];
         client.standing = Standing::Session;
         let reads_feed = manner == Manner::Feed;
+        client.placing = true;
         if let Some(user) = &client.identity.user {
             self.wiring.people.presence.came_online(self.now.wall, user);
         }
@@ -232,14 +250,32 @@ impl<E: Default> Messaging<E> {
             }
             Manner::Conversation | Manner::Feed => {
                 let names: Vec<RoomName> = requests.iter().map(|(room, _)| room.clone()).collect();
-                self.tell_session(slot, &names, resumed, outlet);
+                self.untold.insert(slot, Untold { rooms: names, resumed });
             }
         }
         for (room, request) in requests {
             self.join(slot, &room, request, outlet);
         }
+        self.place(slot, outlet);
         if reads_feed {
             self.begin_to_mark(slot, outlet);
+        }
+        self.record(slot);
+    }
+
+    /// Whoever resumes the session on another node needs to know what it has.
+    pub(super) fn record(&self, slot: Slot) {
+        if let Some(session) = self.clients.get(slot as usize).and_then(Client::session) {
+            self.wiring.people.sessions.keep(session, || self.away(slot));
+        }
+    }
+
+    /// Tells the registry again what this shard has, a slice a turn.
+    pub(super) fn recall(&self, from: Slot) {
+        let end = from.saturating_add(RECALLED_AT_ONCE);
+        (from..end).for_each(|slot| self.record(slot));
+        if self.clients.len() > end as usize {
+            self.wiring.mailbox.post(Post::Recall { from: end });
         }
     }
 
@@ -262,18 +298,18 @@ impl<E: Default> Messaging<E> {
         }
     }
 
-    fn tell_session(
-        &self,
-        slot: Slot,
-        rooms: &[RoomName],
-        resumed: bool,
-        outlet: &mut impl Outlet<Encoded = E>,
-    ) {
+    /// Tells a client of its session, if that is still to be done. Not before it is in its rooms:
+    /// what is said after it was told, it must get.
+    pub(super) fn tell_session(&mut self, slot: Slot, outlet: &mut impl Outlet<Encoded = E>) {
+        let Some(Untold { mut rooms, resumed }) = self.untold.remove(&slot) else { return };
+        rooms.retain(|room| {
+            self.rooms.find(room.as_str()).is_some_and(|room| self.rooms.member(slot, room).is_some())
+        });
         let client = &self.clients[slot as usize];
         let frame = ServerFrame::Session {
             session_id: &client.session,
             user_id: client.identity.user.as_ref(),
-            rooms,
+            rooms: &rooms,
             resumed,
             ping_interval_ms: self.wiring.limits.ping_interval_ms,
             node: &self.wiring.node,
@@ -288,7 +324,10 @@ impl<E: Default> Messaging<E> {
     }
 
     fn give_up(&mut self, holder: Slot, claim: &Claim, outlet: &mut impl Outlet<Encoded = E>) -> Claimed {
-        let client = self.clients.get(holder as usize);
+        let from = Place { shard: self.shard(), slot: holder };
+        // An errand's connection that only looks for the session has it not, and does not know whose it is.
+        let has_it = self.wiring.people.sessions.place(claim.session) == Some(from);
+        let client = self.clients.get(holder as usize).filter(|_| has_it);
         let Some(client) = client.filter(|client| client.session() == Some(claim.session)) else {
             return Claimed::Unknown;
         };
@@ -296,7 +335,6 @@ impl<E: Default> Messaging<E> {
             return Claimed::NotYours;
         }
         let standing = client.standing;
-        let from = Place { shard: self.shard(), slot: holder };
         let to = Place { shard: claim.shard, slot: claim.client.slot };
         let away = self.away(holder);
         if !self.wiring.people.sessions.hand_over(claim.session, from, to) {
@@ -343,9 +381,12 @@ impl<E: Default> Messaging<E> {
         end
     }
 
-    /// Where a client stands in all its rooms; `at` overrides one of them. `None` while it is not
-    /// known of each: a cursor of some of its rooms would be refused when it comes back to all.
+    /// Where a client stands in all its rooms; `at` overrides one of them. `None` before it has its
+    /// places. A room that it joined since and of which it was not told yet is left out.
     pub(super) fn cursor(&self, slot: Slot, at: Option<(Slot, MessageId)>) -> Option<String> {
+        if self.is_placing(slot) {
+            return None;
+        }
         let subscriptions = self.rooms.of(slot).as_slice();
         let mut positions: Vec<(&RoomName, MessageId)> = Vec::with_capacity(subscriptions.len());
         for subscription in subscriptions {
@@ -354,12 +395,16 @@ impl<E: Default> Messaging<E> {
             let overridden = at.filter(|(room, _)| *room == subscription.room).map(|(_, id)| id);
             let known = match self.requests.get(&(slot, subscription.room)).map(|request| request.from) {
                 Some(Position::After(position)) => Some(position),
-                Some(Position::Head) => None,
+                // It is about to be told that it begins there.
+                Some(Position::Head) => room.watched.then_some(room.head),
                 None => (member.pace != Pace::Waiting).then_some(member.cursor),
             };
-            positions.push((&room.name, overridden.or(known)?));
+            positions.extend(overridden.or(known).map(|position| (&room.name, position)));
         }
-        (!positions.is_empty()).then(|| Cursor::encode(&positions))
+        // The position in a user's own room alone would be taken for one in the other room.
+        let is_misleading = matches!(positions[..], [(only, _)] if only.is_of_a_user())
+            && positions.len() < subscriptions.len();
+        (!positions.is_empty() && !is_misleading).then(|| Cursor::encode(&positions))
     }
 
     /// A connection is gone; its session, if it has one, waits for the next.
@@ -384,6 +429,7 @@ impl<E: Default> Messaging<E> {
         }
         self.claiming.remove(&slot);
         self.polls.remove(&slot);
+        self.untold.remove(&slot);
         self.errands.remove(&slot);
     }
 

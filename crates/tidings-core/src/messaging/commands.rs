@@ -143,6 +143,8 @@ impl<E: Default> Messaging<E> {
                 let answer = Answer::Joined { ticket: ticket(reference) };
                 let from = last_message_id.map_or(Position::Head, Position::After);
                 self.join(slot, &room, JoinRequest { from, answer, doubtful: false }, outlet);
+                self.record(slot);
+                self.place(slot, outlet);
             }
             ClientFrame::Leave { room, reference } => {
                 self.leave(slot, room.as_deref(), &ticket(reference), outlet);
@@ -233,6 +235,7 @@ impl<E: Default> Messaging<E> {
             return self.refuse(slot, ErrorCode::NotInRoom, ticket, outlet);
         };
         let undone = self.exit(slot, room);
+        self.record(slot);
         if let Some(Answer::Joined { ticket }) = undone.map(|request| request.answer)
             && ticket.wants_ack()
         {
@@ -241,6 +244,7 @@ impl<E: Default> Messaging<E> {
         }
         let reference = ticket.reference();
         self.answer(slot, ticket, &ServerFrame::Left { room: &name, last_message_id, reference }, outlet);
+        self.place(slot, outlet);
     }
 
     fn chat(&mut self, slot: Slot, payload: Payload, outlet: &mut impl Outlet<Encoded = E>) {

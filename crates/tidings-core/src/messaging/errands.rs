@@ -12,7 +12,7 @@ use super::client::{Client, Standing};
 use super::{ErrandAnswer, ErrandKey, Messaging, Ticket};
 use crate::mailbox::Post;
 use crate::outlet::Outlet;
-use crate::sessions::{Claim, Found, Place};
+use crate::sessions::{Claim, Claimed, Found, Place};
 use crate::slots::{Slot, SlotKey};
 
 /// Times a session is looked for; each time it was somewhere else by then.
@@ -43,7 +43,7 @@ impl<E: Default> Messaging<E> {
     fn look_for_session(&mut self, slot: Slot, errand: Errand, outlet: &mut impl Outlet<Encoded = E>) {
         let client = &self.clients[slot as usize];
         let (session, client) = (client.session, client.key);
-        let key = ErrandKey { shard: self.shard(), client };
+        let key = self.errand_key(slot);
         let claim = Claim { session, user: None, shard: self.shard(), client };
         match self.wiring.people.sessions.look(&claim) {
             Found::Here(place) => {
@@ -60,11 +60,42 @@ impl<E: Default> Messaging<E> {
                 self.wake_for_errand(slot, away);
                 self.say(slot, &errand.frame, key, outlet);
             }
-            Found::Nowhere | Found::NotYours => {
-                let ticket = Ticket { reference: None, errand: Some(key) };
-                self.refuse(slot, ErrorCode::SessionUnknown, &ticket, outlet);
+            Found::Nowhere if self.wiring.people.sessions.errand(&claim, &errand.frame) => {
+                self.errands.insert(slot, errand);
             }
+            Found::Nowhere | Found::NotYours => self.refuse_errand(slot, outlet),
         }
+    }
+
+    /// The registry found the session away, or not at all.
+    pub(super) fn errand_claimed(
+        &mut self,
+        slot: Slot,
+        session: SessionId,
+        result: Claimed,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        let Some(errand) = self.errands.remove(&slot) else { return };
+        match result {
+            Claimed::Yours(away) => {
+                self.wake_for_errand(slot, away);
+                self.say(slot, &errand.frame, self.errand_key(slot), outlet);
+            }
+            // A connection here was quicker.
+            _ if self.wiring.people.sessions.place(session).is_some() && errand.looks < LOOKS_MAX => {
+                self.look_for_session(slot, Errand { looks: errand.looks + 1, ..errand }, outlet);
+            }
+            _ => self.refuse_errand(slot, outlet),
+        }
+    }
+
+    fn refuse_errand(&self, slot: Slot, outlet: &mut impl Outlet<Encoded = E>) {
+        let ticket = Ticket { reference: None, errand: Some(self.errand_key(slot)) };
+        self.refuse(slot, ErrorCode::SessionUnknown, &ticket, outlet);
+    }
+
+    fn errand_key(&self, slot: Slot) -> ErrandKey {
+        ErrandKey { shard: self.shard(), client: self.clients[slot as usize].key }
     }
 
     /// An errand for a session whose connection this shard has.

@@ -55,7 +55,13 @@ impl<E: Default> Messaging<E> {
             if request.from == Position::Head {
                 let cursor = member.cursor;
                 self.be_seen(client, room);
-                return self.join_again(client, room, cursor, &request, outlet);
+                return match self.requests.get(&(client, room)).map(|pending| pending.from) {
+                    Some(Position::Head) => self.join_instead(client, room, request, outlet),
+                    Some(Position::After(position)) => {
+                        self.join_again(client, room, position, &request, outlet);
+                    }
+                    None => self.join_again(client, room, cursor, &request, outlet),
+                };
             }
             // It wants to have what it missed before it came in: its own cursor begins anew.
             self.exit(client, room);
@@ -68,6 +74,25 @@ impl<E: Default> Messaging<E> {
             self.settle(client, room, request, outlet);
         } else {
             self.requests.insert((client, room), request);
+        }
+    }
+
+    /// Who joins again before it is known where the room ends is told as soon as it is: any other
+    /// position would be none.
+    fn join_instead(
+        &mut self,
+        client: Slot,
+        room: Slot,
+        request: JoinRequest,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        if matches!(request.answer, Answer::Silent) {
+            return;
+        }
+        let before = self.requests.insert((client, room), request);
+        let ticket = before.map(|before| before.answer.ticket()).unwrap_or_default();
+        if ticket.wants_ack() {
+            self.refuse(client, ErrorCode::Superseded, &ticket, outlet);
         }
     }
 
@@ -155,17 +180,22 @@ impl<E: Default> Messaging<E> {
                     self.refuse(client, error.code(), &request.answer.ticket(), outlet);
                 }
             }
+            self.place(client, outlet);
         }
     }
 
     /// Sets a new member's cursor; one that comes back with an older position reads the log first.
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         client: Slot,
         slot: Slot,
         request: JoinRequest,
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
+        if self.is_placing(client) {
+            self.requests.insert((client, slot), request);
+            return;
+        }
         let Some(head) = self.rooms.room(slot).map(|room| room.head) else { return };
         let Some(member) = self.rooms.member_mut(client, slot) else { return };
         match request.from {

@@ -2,12 +2,12 @@
 -- KEYS: 1 all nodes
 -- ARGV: 1 the node, 2 its lease, 3 what all names begin with, 4 at most so many users
 -- Gives 1 if there may be more.
-if redis.call('EXISTS', ARGV[2]) == 1 then return 0 end
+if counts(ARGV[2]) then return 0 end
 local rest = tonumber(ARGV[4])
 while rest > 0 do
   local room = redis.call('SRANDMEMBER', ARGV[2] .. ':rooms')
   if not room then
-    redis.call('SREM', KEYS[1], ARGV[1])
+    if redis.call('EXISTS', ARGV[2] .. ':sessions') == 0 then redis.call('SREM', KEYS[1], ARGV[1]) end
     return 0
   end
   local of_room = ARGV[3] .. ':{' .. room .. '}:'

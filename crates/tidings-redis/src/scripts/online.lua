@@ -6,7 +6,7 @@ local answer, lives = {}, {}
 for i, key in ipairs(KEYS) do
   answer[i] = 0
   for _, node in ipairs(redis.call('HKEYS', key)) do
-    if lives[node] == nil then lives[node] = redis.call('EXISTS', ARGV[1] .. node) == 1 end
+    if lives[node] == nil then lives[node] = counts(ARGV[1] .. node) end
     if lives[node] then
       answer[i] = 1
     else

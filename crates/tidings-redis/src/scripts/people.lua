@@ -3,6 +3,11 @@
 -- `here:<node>`, from user to connections (0 within the grace). `nodes` are the nodes that have any; a
 -- node's own set names the rooms in which it has any.
 
+-- Whether a node's users count: it lives, or stopped so lately that they may come to other nodes unseen.
+local function counts(lease)
+  return redis.call('EXISTS', lease, lease .. ':leaving') > 0
+end
+
 -- Whether a node other than this one has the user.
 local function is_elsewhere(here, nodes, node, user)
   for _, other in ipairs(nodes) do
@@ -25,7 +30,7 @@ local function tell(channel, here, joined, left)
   redis.call('PUBLISH', channel, table.concat(head, ' ') .. '\n' .. table.concat(names))
 end
 
--- The node's lease has ended: takes at most `most` of its users out of a room, and tells who has gone.
+-- The node is dead: takes at most `most` of its users out of a room, and tells who has gone.
 -- `lease` is the name of that lease. Gives how many there were.
 local function bury(here, nodes, room, channel, node, lease, most)
   local users = redis.call('HRANDFIELD', here .. ':' .. node, most)

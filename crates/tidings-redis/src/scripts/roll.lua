@@ -8,7 +8,7 @@ local here, bury_max = KEYS[1], tonumber(ARGV[7])
 local live = {}
 for _, node in ipairs(redis.call('SMEMBERS', KEYS[2])) do
   local lease = ARGV[6] .. node
-  if node == ARGV[1] or redis.call('EXISTS', lease) == 1 then
+  if node == ARGV[1] or counts(lease) then
     live[#live + 1] = node
   elseif bury_max > 0 then
     bury(here, KEYS[2], ARGV[2], ARGV[3], node, lease, bury_max)
@@ -21,9 +21,9 @@ if not complete then users[#users] = nil end
 local sums = {}
 if #users > 0 then
   for _, node in ipairs(live) do
-    local counts = redis.call('HMGET', here .. ':' .. node, unpack(users))
+    local connections = redis.call('HMGET', here .. ':' .. node, unpack(users))
     for i = 1, #users do
-      if counts[i] then sums[i] = (sums[i] or 0) + tonumber(counts[i]) end
+      if connections[i] then sums[i] = (sums[i] or 0) + tonumber(connections[i]) end
     end
   end
 end

@@ -1,5 +1,4 @@
 //! Real Redis servers for tests, on free ports of this machine.
-#![allow(dead_code, reason = "each test uses what it needs")]
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State as Extract};
 use axum::response::Response;
 use serde::Deserialize;
-use tidings_core::Post;
 use tidings_core::presence::RoomPresence;
 use tidings_protocol::codes::ErrorCode;
 use tidings_protocol::rest::{
@@ -91,8 +90,6 @@ pub(super) async fn online(
 /// `DELETE /users/{user}/sessions`: closes the user's connections; what waits for the user to come
 /// back ends.
 pub(super) async fn disconnect(Extract(state): Extract<Arc<State>>, User(user): User) -> Response {
-    let sessions = &state.setup.people.sessions;
-    sessions.post_to_all(|| Post::Disconnect { user: user.clone() });
-    sessions.end_all_of(&user);
+    state.setup.people.sessions.disconnect(&user);
     json(&DisconnectAnswer::default())
 }

@@ -5,7 +5,7 @@ use tidings_core::telemetry::Counter;
 use tidings_core::{RoomOptions, SlowConsumerPolicy};
 use tidings_protocol::server::Received;
 
-use crate::support::client::http;
+use crate::support::client::{http, post};
 use crate::support::world::text;
 use crate::support::{ClientId, Held, Random, Seen, Setup, World};
 
@@ -151,6 +151,52 @@ fn a_stream_that_is_cut_while_a_room_is_not_yet_there_comes_back() {
         world.publish("a", "two");
         assert_eq!(world.texts(back), ["two"]);
     }
+}
+
+#[test]
+fn what_a_stream_of_several_rooms_tells_it_does_not_tell_again_over_a_cut() {
+    let held = Held::default();
+    let mut world = Setup { engine: held.engine(), ..Setup::default() }.build();
+    let ben = world.enter("/ws/a/ben");
+    let path = "/events?room=a&user_id=ana";
+    held.hold(true);
+    // The engine has still to tell where the room of her own ends.
+    let ana = world.listen(path);
+    held.hold(false);
+    world.say(ben, "one");
+    assert_eq!(world.texts(ana), Vec::<String>::new(), "told, with nothing to come back by");
+    held.release_all();
+    world.pump();
+    assert_eq!(world.texts(ana), ["one"]);
+    let last = world.last_event_id(ana);
+    world.cut(ana);
+    world.say(ben, "two");
+    assert_eq!(texts_after(&mut world, path, &last).1, ["two"]);
+}
+
+#[test]
+fn a_stream_goes_on_with_positions_while_a_room_is_joined_by_post() {
+    let held = Held::default();
+    let mut world = Setup { engine: held.engine(), ..Setup::default() }.build();
+    let ben = world.enter("/ws/a/ben");
+    let path = "/events?room=a";
+    let ana = world.listen(path);
+    let Some(Seen::Frame(Received::Session(session))) = world.take(ana).into_iter().next() else {
+        panic!("no session")
+    };
+    held.hold(true);
+    let body = r#"{"type":"join","room":"b"}"#;
+    let joining = world.dial();
+    world.ask(joining, &post(&format!("/sessions/{}/send", session.session_id), body));
+    held.hold(false);
+    world.say(ben, "one");
+    assert_eq!(world.texts(ana), ["one"]);
+    let last = world.last_event_id(ana);
+    world.cut(ana);
+    held.release_all();
+    world.pump();
+    world.say(ben, "two");
+    assert_eq!(texts_after(&mut world, path, &last).1, ["two"]);
 }
 
 #[test]

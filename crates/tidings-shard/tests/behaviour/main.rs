@@ -1,8 +1,5 @@
 //! What users notice of a shard and of the rules of messaging, on a simulated network.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod bad_input;
 mod bad_requests;
 mod capacity;
@@ -23,4 +20,5 @@ mod sends;
 mod sessions;
 mod sharing;
 mod stopping;
-mod storm;
+
+use tidings_sim as support;

@@ -3,7 +3,7 @@
 
 use tidings_protocol::server::Received;
 
-use crate::support::Setup;
+use crate::support::{Held, Setup};
 
 #[test]
 fn who_leaves_and_comes_back_at_once_sees_nothing_twice() {
@@ -123,4 +123,32 @@ fn the_limit_of_rooms_is_the_nodes_whichever_shards_they_are_in() {
         let Received::Error(error) = world.frame(ana) else { panic!("a third room was opened") };
         assert_eq!(error.code, "too_many_rooms");
     }
+}
+
+#[test]
+fn who_joins_twice_before_the_engine_answers_is_told_no_position_that_is_none() {
+    let held = Held::default();
+    let mut world = Setup { engine: held.engine(), ..Setup::default() }.build();
+    let ben = world.enter("/ws/chat/ben");
+    world.say(ben, "one");
+    let last = world.messages(ben)[0].id;
+    world.cut(ben);
+    let ana = world.enter("/ws/other/ana");
+    held.hold(true);
+    world.say(ana, r#"{"type":"join","room":"chat","ref":"first"}"#);
+    world.say(ana, r#"{"type":"join","room":"chat","ref":"second"}"#);
+    held.hold(false);
+    held.release_all();
+    world.pump();
+    let seen = world.frames(ana);
+    let joined = seen.iter().filter_map(|frame| match frame {
+        Received::Joined(joined) => Some((joined.reference.as_deref(), joined.last_message_id)),
+        _ => None,
+    });
+    assert_eq!(joined.collect::<Vec<_>>(), [(Some("second"), last)], "{seen:?}");
+    let refused = |frame: &Received| {
+        matches!(frame, Received::Error(error)
+            if error.code == "superseded" && error.reference.as_deref() == Some("first"))
+    };
+    assert!(seen.iter().any(refused), "{seen:?}");
 }

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 use tidings_core::telemetry::Counter;
+use tidings_protocol::SessionId;
 use tidings_protocol::server::Received;
 
 use crate::support::client::{http, post};
-use crate::support::{ClientId, Seen, Setup, World};
+use crate::support::{ClientId, Held, Seen, Setup, World};
 
 /// Asks on a new connection, on whichever shard is next.
 fn poll(world: &mut World, path: &str) -> ClientId {
@@ -485,4 +486,49 @@ fn nobody_polls_in_the_name_of_somebody_else() {
         world.publish("@ana", "for ana");
         assert_eq!(answered(&mut world, ana)["data"]["text"], "for ana");
     }
+}
+
+#[test]
+fn a_session_that_goes_on_otherwise_is_not_taken_back_by_its_polls() {
+    for mut world in Setup::each(|_| {}) {
+        let polling = poll(&mut world, "/poll/ana?room=a&timeout_s=0");
+        world.advance(1_000);
+        let session = answered(&mut world, polling)["session_id"].as_str().unwrap().to_owned();
+        let ana = world.connect("/ws");
+        world.say(ana, &format!(r#"{{"type":"hello","session_id":"{session}"}}"#));
+        world.greeted(ana);
+        // Another tab of hers polls by the same name.
+        let polling = poll(&mut world, "/poll/ana?room=a&timeout_s=0");
+        world.advance(1_000);
+        let other = answered(&mut world, polling)["session_id"].as_str().unwrap().to_owned();
+        assert_ne!(other, session);
+        assert!(world.take(ana).is_empty(), "its connection was taken over");
+        // When all have gone for long enough, nothing is known of any of it.
+        world.cut(ana);
+        world.advance(world.limits.session_window_ms + 2_000);
+        let new = SessionId::from_bytes([0xEE; 16]);
+        assert_eq!(world.people.sessions.of_client("ana", new), new);
+    }
+}
+
+#[test]
+fn a_poll_of_several_rooms_is_told_nothing_before_it_can_be_told_where_it_stands() {
+    let held = Held::default();
+    let mut world = Setup { engine: held.engine(), ..Setup::default() }.build();
+    let ben = world.enter("/ws/a/ben");
+    held.hold(true);
+    // The engine has still to tell where the room of her own ends.
+    let polling = poll(&mut world, "/poll/ana?room=a&user_id=ana&batch=9&timeout_s=1");
+    held.hold(false);
+    world.say(ben, "one");
+    assert!(world.take(polling).is_empty(), "told, with nothing to come back by");
+    held.release_all();
+    world.pump();
+    world.say(ben, "two");
+    let answer = answered(&mut world, polling);
+    assert_eq!(texts(&answer), ["one"]);
+    let cursor = answer["cursor"].as_str().expect("where she stands").to_owned();
+    let path = format!("/poll/ana?room=a&user_id=ana&batch=9&cursor={cursor}");
+    let polling = poll(&mut world, &path);
+    assert_eq!(texts(&answered(&mut world, polling)), ["two"]);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_core::memory::MemoryEngine;
-use tidings_core::{Engine, Hub, People, RoomRules};
+use tidings_core::{Engine, Hub, RoomRules};
 use tidings_protocol::Limits;
 use tidings_redis::{Beginning, Config, ConfigError, RedisEngine, Registry};
 use tokio::runtime::Runtime;
@@ -17,8 +17,12 @@ use crate::settings::{RedisSettings, Settings};
 /// How often a starting node looks whether its servers are there.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// An engine, and what this node knows with others of people if it is not alone.
-type Started = (Arc<dyn Engine>, Option<Arc<Registry>>);
+/// An engine, and what the nodes around it have in common.
+pub(super) struct Started {
+    pub(super) engine: Arc<dyn Engine>,
+    /// None where there is only one node.
+    pub(super) registry: Option<Arc<Registry>>,
+}
 
 /// Starts the engine, and waits until it can be used.
 pub(super) fn start(
@@ -26,16 +30,17 @@ pub(super) fn start(
     hub: &Arc<Hub>,
     rules: &Arc<RoomRules>,
     limits: &Arc<Limits>,
-    people: &Arc<People>,
     runtime: &Runtime,
 ) -> Result<Started, Failure> {
     let Some(redis) = &settings.redis else {
         let engine = MemoryEngine::new(Arc::clone(hub), Arc::clone(rules), Arc::clone(limits), now());
-        return Ok((Arc::new(engine), None));
+        return Ok(Started { engine: Arc::new(engine), registry: None });
     };
     let patience = Duration::from_millis(limits.redis_timeout_ms);
     let config = Config {
         addresses: redis.addresses.clone(),
+        root_certificate: redis.root_certificate.clone(),
+        replicas_min: limits.redis_replicas_min,
         prefix: redis.prefix.clone(),
         // Two nodes may have one name by mistake; each must hear only itself.
         node: format!("{}:{}:{}", settings.node, std::process::id(), now().0),
@@ -44,8 +49,6 @@ pub(super) fn start(
     };
     let engine =
         RedisEngine::start(&config, hub, rules, limits, runtime.handle()).map_err(|error| refused(&error))?;
-    let registry = Arc::clone(engine.registry());
-    registry.connect(people);
     let ready = async {
         let mut looks = interval(LOOK);
         while !engine.is_ready() {
@@ -53,7 +56,12 @@ pub(super) fn start(
         }
     };
     match runtime.block_on(async { timeout(patience, ready).await }) {
-        Ok(()) => Ok((Arc::new(engine), Some(registry))),
+        Ok(()) => {
+            // The others know that this node lives before they see anything of it.
+            engine.tick(now());
+            let registry = Some(Arc::clone(engine.registry()));
+            Ok(Started { engine: Arc::new(engine), registry })
+        }
         Err(_) => Err(unavailable(redis, &engine)),
     }
 }

@@ -4,7 +4,7 @@
 //! Refuses keys it does not know: a misspelt setting must not be silently without effect.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tidings_core::options::Pattern;
@@ -23,6 +23,7 @@ pub(super) struct File {
     pub(super) engine: Option<EngineKind>,
     pub(super) redis: Option<Vec<String>>,
     pub(super) redis_prefix: Option<String>,
+    pub(super) redis_ca: Option<PathBuf>,
     pub(super) shards: Option<usize>,
     pub(super) echo: Option<bool>,
     pub(super) compression: Option<bool>,

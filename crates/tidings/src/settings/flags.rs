@@ -26,10 +26,14 @@ pub(crate) struct Flags {
     /// What keeps the rooms' logs. [default: memory]
     #[arg(long, value_name = "ENGINE", env = "TIDINGS_ENGINE")]
     pub(crate) engine: Option<EngineKind>,
-    /// A Redis server for the engine of that name: redis://[user:password@]host[:port][/db]. May be
-    /// given several times, for servers that share the rooms; the same on every node.
+    /// A Redis server for the engine of that name: redis://[user:password@]host[:port][/db], rediss://
+    /// for TLS, redis+sentinel://host:port[,host:port…]/name for the master of that name. May be given
+    /// several times, for servers that share the rooms; the same on every node.
     #[arg(long, value_name = "URL", env = "TIDINGS_REDIS", value_delimiter = ',')]
     pub(crate) redis: Vec<String>,
+    /// The certificate (PEM) that Redis servers with TLS have theirs from. [default: what the machine knows]
+    #[arg(long, value_name = "FILE", env = "TIDINGS_REDIS_CA")]
+    pub(crate) redis_ca: Option<PathBuf>,
     /// What the names of all keys and channels in Redis begin with. [default: tidings]
     #[arg(long, value_name = "NAME", env = "TIDINGS_REDIS_PREFIX")]
     pub(crate) redis_prefix: Option<String>,

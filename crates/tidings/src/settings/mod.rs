@@ -8,6 +8,7 @@ mod file;
 mod flags;
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use tidings_core::{RoomOptions, RoomRules};
 use tidings_protocol::{Limits, Origins};
@@ -48,6 +49,8 @@ pub(crate) struct Settings {
 pub(crate) struct RedisSettings {
     /// Independent servers that share the rooms.
     pub(crate) addresses: Vec<String>,
+    /// The certificate that servers with TLS must have theirs from, if the machine does not know it.
+    pub(crate) root_certificate: Option<Vec<u8>>,
     /// What all keys and channels begin with.
     pub(crate) prefix: String,
 }
@@ -146,9 +149,24 @@ fn redis(flags: &Flags, file: &File) -> Result<Option<RedisSettings>, Failure> {
         )),
         (EngineKind::Redis, false) => {
             let prefix = flags.redis_prefix.clone().or_else(|| file.redis_prefix.clone());
-            Ok(Some(RedisSettings { addresses, prefix: prefix.unwrap_or_else(|| "tidings".to_owned()) }))
+            let root_certificate =
+                flags.redis_ca.as_ref().or(file.redis_ca.as_ref()).map(|path| certificate(path));
+            Ok(Some(RedisSettings {
+                addresses,
+                root_certificate: root_certificate.transpose()?,
+                prefix: prefix.unwrap_or_else(|| "tidings".to_owned()),
+            }))
         }
     }
+}
+
+fn certificate(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| {
+        Failure::usage(format!(
+            "redis_ca {:?} cannot be read: {error}. Check the path and who may read it.",
+            path.display()
+        ))
+    })
 }
 
 fn origins(flags: &Flags, file: &File) -> Result<Origins, Failure> {

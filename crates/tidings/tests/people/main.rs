@@ -3,6 +3,7 @@
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../command/process.rs"]
 mod process;
+#[allow(dead_code, reason = "the other tests over Redis use the rest")]
 #[path = "../../../tidings-redis/tests/support/mod.rs"]
 mod redis;
 

@@ -11,7 +11,7 @@ use tidings_protocol::server::{self, MessageBody, Received};
 use tidings_protocol::{GapReason, Payload};
 
 /// The protobuf of a text that a JSON client would send; chat becomes a `message`.
-pub(crate) fn client_frame(text: &str) -> Vec<u8> {
+pub fn client_frame(text: &str) -> Vec<u8> {
     let fields: Value = serde_json::from_str(text).unwrap_or_default();
     let frame = match fields.is_object() {
         true => frame(&fields, text),
@@ -76,7 +76,7 @@ fn string(value: &Value) -> Option<String> {
 }
 
 /// What a client understands from a protobuf frame.
-pub(crate) fn received(bytes: &[u8]) -> Received {
+pub fn received(bytes: &[u8]) -> Received {
     let v1::ServerFrame { frame, r#ref: reference } = v1::ServerFrame::decode(bytes).expect("a frame");
     match frame.expect("the server sends no empty frames") {
         Frame::Message(message) => Received::Message(body(message)),

@@ -7,13 +7,13 @@ use tidings_websocket::frame::Opcode;
 use tidings_websocket::handshake::{ClientKey, ClientRequest, Response};
 use tidings_websocket::{Config, Decoder, Event, Role, Scratch, encoder};
 
-use super::network::Pipe;
-use super::protobuf;
-use super::stream::Stream;
+use crate::network::Pipe;
+use crate::protobuf;
+use crate::stream::Stream;
 
 /// What a client saw, in its order.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Seen {
+pub enum Seen {
     /// A frame of the contract.
     Frame(Received),
     /// Text that is none.
@@ -38,45 +38,49 @@ pub(crate) enum Seen {
 
 /// An HTTP answer.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: String,
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Names and values, as they came.
+    pub headers: Vec<(String, String)>,
+    /// All of the body.
+    pub body: String,
 }
 
 impl Answer {
     /// The `code` of the JSON body.
-    pub(crate) fn code(&self) -> String {
+    pub fn code(&self) -> String {
         let body: serde_json::Value = serde_json::from_str(&self.body).expect("an error body is JSON");
         assert!(body["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");
         body["code"].as_str().expect("an error body has a code").to_owned()
     }
 
     /// The JSON body.
-    pub(crate) fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).expect("a body that is JSON")
     }
 
     /// A header's value.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 }
 
 /// See the module.
-pub(crate) struct Client {
-    pub(crate) pipe: Pipe,
+pub struct Client {
+    /// Its end of the connection.
+    pub pipe: Pipe,
     /// What it saw and the test has not taken.
-    pub(crate) seen: Vec<Seen>,
+    pub seen: Vec<Seen>,
     /// Whether it reads at all.
-    pub(crate) reads: bool,
+    pub reads: bool,
     /// Whether it leaves pings and closes unanswered.
-    pub(crate) rude: bool,
+    pub rude: bool,
     /// How an event stream's answer began.
-    pub(crate) opened: Option<Answer>,
+    pub opened: Option<Answer>,
     /// The event stream it reads.
-    pub(crate) stream: Stream,
+    pub stream: Stream,
     upgraded: bool,
     /// Whether protobuf was agreed on.
     is_protobuf: bool,
@@ -91,14 +95,14 @@ const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 const CONFIG: Config = Config { role: Role::Client, message_bytes_max: 1 << 26, fragments_max: 1 };
 
 /// A handshake's bytes.
-pub(crate) fn handshake(path: &str, offers_compression: bool) -> Vec<u8> {
+pub fn handshake(path: &str, offers_compression: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
     request(path, offers_compression).write(&mut bytes);
     bytes
 }
 
 /// The same of a client that would like protobuf.
-pub(crate) fn handshake_for_protobuf(path: &str, offers_compression: bool) -> Vec<u8> {
+pub fn handshake_for_protobuf(path: &str, offers_compression: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
     let subprotocols = &["other.v1", SUBPROTOCOL];
     ClientRequest { subprotocols, ..request(path, offers_compression) }.write(&mut bytes);
@@ -106,13 +110,13 @@ pub(crate) fn handshake_for_protobuf(path: &str, offers_compression: bool) -> Ve
 }
 
 /// A request without a body.
-pub(crate) fn http(method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+pub fn http(method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!("{method} {path} HTTP/1.1\r\nHost: tidings.test\r\n{fields}\r\n").into_bytes()
 }
 
 /// A request with a JSON body.
-pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
+pub fn post(path: &str, body: &str) -> Vec<u8> {
     let length = body.len().to_string();
     let mut bytes = http("POST", path, &[("Content-Type", "application/json"), ("Content-Length", &length)]);
     bytes.extend_from_slice(body.as_bytes());
@@ -133,7 +137,7 @@ fn request(path: &str, offers_compression: bool) -> ClientRequest<'_> {
 
 impl Client {
     /// A client that has said nothing yet.
-    pub(crate) fn new(pipe: Pipe) -> Self {
+    pub fn new(pipe: Pipe) -> Self {
         Self {
             pipe,
             seen: Vec::new(),
@@ -151,13 +155,13 @@ impl Client {
     }
 
     /// Takes it that the 101 came by another way.
-    pub(crate) fn upgraded(mut self) -> Self {
+    pub fn upgraded(mut self) -> Self {
         self.upgraded = true;
         self
     }
 
     /// A text frame, or what says the same in protobuf.
-    pub(crate) fn text(&self, text: &str) {
+    pub fn text(&self, text: &str) {
         match self.is_protobuf {
             true => self.frame(Opcode::Binary, &protobuf::client_frame(text)),
             false => self.frame(Opcode::Text, text.as_bytes()),
@@ -165,26 +169,26 @@ impl Client {
     }
 
     /// A binary frame.
-    pub(crate) fn binary(&self, bytes: &[u8]) {
+    pub fn binary(&self, bytes: &[u8]) {
         self.frame(Opcode::Binary, bytes);
     }
 
     /// Any whole frame.
-    pub(crate) fn frame(&self, opcode: Opcode, payload: &[u8]) {
+    pub fn frame(&self, opcode: Opcode, payload: &[u8]) {
         let mut bytes = Vec::new();
         encoder::masked(&mut bytes, MASK, opcode, payload);
         self.pipe.write(&bytes);
     }
 
     /// A close frame.
-    pub(crate) fn close(&self, code: u16) {
+    pub fn close(&self, code: u16) {
         let mut bytes = Vec::new();
         encoder::close_masked(&mut bytes, MASK, code, "");
         self.pipe.write(&bytes);
     }
 
     /// Reads at most so many bytes and understands them. Says whether anything came.
-    pub(crate) fn look(&mut self, bytes_max: usize) -> bool {
+    pub fn look(&mut self, bytes_max: usize) -> bool {
         let mut bytes = self.pipe.read(bytes_max);
         let mut news = !bytes.is_empty();
         if self.upgraded {

@@ -13,20 +13,26 @@ use std::time::Duration;
 use tidings_core::{Now, SlotKey, Timestamp};
 use tidings_shard::io::{Io, Ready};
 
-use super::random::Random;
+use crate::random::Random;
 
 /// What `wait` fails with when the shard would sleep.
-pub(crate) const ASLEEP: ErrorKind = ErrorKind::WouldBlock;
+pub const ASLEEP: ErrorKind = ErrorKind::WouldBlock;
 
 /// Where the wall clock stands at the beginning: a day of 2027, in milliseconds since 1970.
 const START_MS: u64 = 1_800_000_000_000;
+
+/// What the clock of a new network says.
+const BEGINNING_MS: u64 = 1_000;
+
+/// How long a wake that is lost may keep anybody waiting.
+const SOON_MS: u64 = 1_000;
 
 /// Turns without sleep in which a shard that is well has finished whatever there was to do.
 const BUSY_TURNS_MAX: u32 = 200_000;
 
 /// Shared by shards and clients.
 #[derive(Clone)]
-pub(crate) struct Network(Arc<Mutex<State>>);
+pub struct Network(Arc<Mutex<State>>);
 
 struct State {
     now_ms: u64,
@@ -35,6 +41,26 @@ struct State {
     random: Random,
     /// How many of a hundred reads and writes are cut short.
     chopped_percent: usize,
+    /// How many of a hundred wakes are late.
+    late_wakes_percent: usize,
+    /// How many of a hundred wakes never come.
+    lost_wakes_percent: usize,
+    faults: Faults,
+}
+
+/// What went wrong so far, each as often as it was noticed by somebody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Faults {
+    /// Reads and writes that were cut short.
+    pub short: u64,
+    /// Connections that broke.
+    pub reset: u64,
+    /// Wakes that came late.
+    pub late_wakes: u64,
+    /// Wakes that never came.
+    pub lost_wakes: u64,
+    /// Nodes that died.
+    pub crashes: u64,
 }
 
 /// What the system knows of a shard.
@@ -44,6 +70,8 @@ struct Below {
     listening: bool,
     listener_edge: bool,
     woken: bool,
+    /// Somebody has woken it, and the news is still on its way.
+    late_wake: bool,
     looked_ms: u64,
     sleeps_until_ms: Option<u64>,
     busy_turns: u32,
@@ -59,6 +87,8 @@ struct Line {
     /// Bytes the network holds for a client that does not read.
     capacity: usize,
     reset: bool,
+    /// Its reads and writes are never cut short.
+    smooth: bool,
     watch: Option<Watch>,
     readable_edge: bool,
     writable_edge: bool,
@@ -75,73 +105,129 @@ struct Watch {
 
 /// The client's end of a connection.
 #[derive(Clone)]
-pub(crate) struct Pipe {
+pub struct Pipe {
     network: Network,
     line: usize,
 }
 
 /// The server's end. Dropping it closes the connection.
-pub(crate) struct Socket {
+pub struct Socket {
     network: Network,
     line: usize,
 }
 
 /// The system below one shard.
-pub(crate) struct Simulated {
+pub struct Simulated {
     network: Network,
     shard: usize,
 }
 
 impl Network {
     /// A network for so many shards.
-    pub(crate) fn new(shards: usize, seed: u64) -> Self {
+    pub fn new(shards: usize, seed: u64) -> Self {
         let below = || Below { listening: true, ..Below::default() };
         Self(Arc::new(Mutex::new(State {
-            now_ms: 1_000,
+            now_ms: BEGINNING_MS,
             lines: Vec::new(),
             shards: (0..shards).map(|_| below()).collect(),
             random: Random::new(seed),
             chopped_percent: 0,
+            late_wakes_percent: 0,
+            lost_wakes_percent: 0,
+            faults: Faults::default(),
         })))
     }
 
+    /// What the wall clock of a new network says.
+    pub const fn beginning() -> Timestamp {
+        Timestamp::from_ms(START_MS + BEGINNING_MS)
+    }
+
     /// The system below a shard.
-    pub(crate) fn below(&self, shard: usize) -> Simulated {
+    pub fn below(&self, shard: usize) -> Simulated {
         Simulated { network: self.clone(), shard }
     }
 
     /// Cuts so many of a hundred reads and writes short.
-    pub(crate) fn chop(&self, percent: usize) {
+    pub fn chop(&self, percent: usize) {
         self.state().chopped_percent = percent;
     }
 
-    /// Ends a shard's sleep.
-    pub(crate) fn wake(&self, shard: usize) {
-        self.state().shards[shard].woken = true;
+    /// Lets so many of a hundred wakes be late: until [`Network::deliver_wakes`].
+    pub fn delay_wakes(&self, percent: usize) {
+        self.state().late_wakes_percent = percent;
+    }
+
+    /// Lets so many of a hundred wakes never come, where the clock wakes the shard soon: one that has
+    /// no connections has nobody to keep waiting, and sleeps until it is woken.
+    pub fn lose_wakes(&self, percent: usize) {
+        self.state().lost_wakes_percent = percent;
+    }
+
+    /// Ends a shard's sleep, now, late, or not at all.
+    pub fn wake(&self, shard: usize) {
+        let mut state = self.state();
+        let (late_percent, lost_percent) = (state.late_wakes_percent, state.lost_wakes_percent);
+        let is_late = late_percent > 0 && state.random.chance(late_percent);
+        let is_lost = lost_percent > 0 && state.random.chance(lost_percent);
+        let soon_ms = state.now_ms + SOON_MS;
+        let State { shards, faults, .. } = &mut *state;
+        let below = &mut shards[shard];
+        if is_lost && below.sleeps_until_ms.is_some_and(|until_ms| until_ms <= soon_ms) {
+            faults.lost_wakes += 1;
+            return;
+        }
+        faults.late_wakes += u64::from(is_late);
+        *(if is_late { &mut below.late_wake } else { &mut below.woken }) = true;
+    }
+
+    /// Wakes that were late arrive.
+    pub fn deliver_wakes(&self) {
+        for below in &mut self.state().shards {
+            below.woken |= std::mem::take(&mut below.late_wake);
+        }
+    }
+
+    /// The node dies: every connection breaks, also those that were not accepted yet. The next
+    /// node listens in its place.
+    pub fn crash(&self) {
+        let mut state = self.state();
+        for below in &mut state.shards {
+            *below = Below { listening: true, ..Below::default() };
+        }
+        state.faults.crashes += 1;
+        for line in state.lines.iter_mut().filter(|line| !line.outward_ended) {
+            line.reset();
+        }
     }
 
     /// When the next shard that sleeps is to be woken by the clock.
-    pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
+    pub fn next_deadline_ms(&self) -> Option<u64> {
         self.state().shards.iter().filter_map(|shard| shard.sleeps_until_ms).min()
     }
 
+    /// What went wrong so far.
+    pub fn faults(&self) -> Faults {
+        self.state().faults
+    }
+
     /// What the clock says.
-    pub(crate) fn now_ms(&self) -> u64 {
+    pub fn now_ms(&self) -> u64 {
         self.state().now_ms
     }
 
     /// Turns the clock.
-    pub(crate) fn set_now_ms(&self, now_ms: u64) {
+    pub fn set_now_ms(&self, now_ms: u64) {
         self.state().now_ms = now_ms;
     }
 
     /// The wall clock.
-    pub(crate) fn wall(&self) -> Timestamp {
+    pub fn wall(&self) -> Timestamp {
         Timestamp::from_ms(START_MS + self.now_ms())
     }
 
     /// A client connects to a shard's listener; the network holds `capacity` bytes for it.
-    pub(crate) fn connect(&self, shard: usize, capacity: usize) -> Pipe {
+    pub fn connect(&self, shard: usize, capacity: usize) -> Pipe {
         let mut state = self.state();
         let line = state.lines.len();
         state.lines.push(Line { capacity, ..Line::default() });
@@ -155,7 +241,7 @@ impl Network {
     }
 
     /// What a connection's client has sent and the server has not read.
-    pub(crate) fn unread(&self, line: usize) -> Vec<u8> {
+    pub fn unread(&self, line: usize) -> Vec<u8> {
         self.state().lines[line].inward.iter().copied().collect()
     }
 
@@ -166,7 +252,7 @@ impl Network {
 
 impl Pipe {
     /// The client sends.
-    pub(crate) fn write(&self, bytes: &[u8]) {
+    pub fn write(&self, bytes: &[u8]) {
         let mut state = self.network.state();
         let line = &mut state.lines[self.line];
         line.inward.extend(bytes);
@@ -174,7 +260,7 @@ impl Pipe {
     }
 
     /// The client reads at most so much of what waits for it.
-    pub(crate) fn read(&self, bytes_max: usize) -> Vec<u8> {
+    pub fn read(&self, bytes_max: usize) -> Vec<u8> {
         let mut state = self.network.state();
         let line = &mut state.lines[self.line];
         let count = line.outward.len().min(bytes_max);
@@ -184,7 +270,7 @@ impl Pipe {
     }
 
     /// The client ends its direction.
-    pub(crate) fn finish(&self) {
+    pub fn finish(&self) {
         let mut state = self.network.state();
         let line = &mut state.lines[self.line];
         line.inward_ended = true;
@@ -192,24 +278,25 @@ impl Pipe {
     }
 
     /// The connection breaks; what was under way is lost.
-    pub(crate) fn reset(&self) {
+    pub fn reset(&self) {
         let mut state = self.network.state();
-        let line = &mut state.lines[self.line];
-        line.reset = true;
-        line.inward.clear();
-        line.outward.clear();
-        line.readable_edge = true;
-        line.writable_edge = true;
+        state.faults.reset += 1;
+        state.lines[self.line].reset();
+    }
+
+    /// From now on, nothing on this connection is cut short.
+    pub fn smooth(&self) {
+        self.network.state().lines[self.line].smooth = true;
     }
 
     /// Whether the server has ended its direction and everything was read.
-    pub(crate) fn is_ended(&self) -> bool {
+    pub fn is_ended(&self) -> bool {
         let line = &self.network.state().lines[self.line];
         line.outward_ended && line.outward.is_empty()
     }
 
     /// Whether the connection broke.
-    pub(crate) fn is_reset(&self) -> bool {
+    pub fn is_reset(&self) -> bool {
         self.network.state().lines[self.line].reset
     }
 }
@@ -225,8 +312,9 @@ impl Drop for Socket {
 }
 
 impl State {
-    fn cut(&mut self, count: usize) -> usize {
-        if count > 1 && self.random.chance(self.chopped_percent) {
+    fn cut(&mut self, line: usize, count: usize) -> usize {
+        if count > 1 && !self.lines[line].smooth && self.random.chance(self.chopped_percent) {
+            self.faults.short += 1;
             1 + self.random.below(count - 1)
         } else {
             count
@@ -253,6 +341,14 @@ impl State {
 }
 
 impl Line {
+    fn reset(&mut self) {
+        self.reset = true;
+        self.inward.clear();
+        self.outward.clear();
+        self.readable_edge = true;
+        self.writable_edge = true;
+    }
+
     fn is_readable(&self) -> bool {
         !self.inward.is_empty() || self.inward_ended || self.reset
     }
@@ -297,7 +393,7 @@ impl Io for Simulated {
             return if line.inward_ended { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };
         }
         let all = line.inward.len().min(into.len());
-        let count = state.cut(all);
+        let count = state.cut(socket.line, all);
         let line = &mut state.lines[socket.line];
         for (place, byte) in into.iter_mut().zip(line.inward.drain(..count)) {
             *place = byte;
@@ -318,7 +414,7 @@ impl Io for Simulated {
         }
         let space = line.capacity.saturating_sub(line.outward.len());
         let all = space.min(bytes.len());
-        let count = state.cut(all);
+        let count = state.cut(socket.line, all);
         let line = &mut state.lines[socket.line];
         line.outward.extend(&bytes[..count]);
         line.starved = count < bytes.len();

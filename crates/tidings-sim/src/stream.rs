@@ -2,16 +2,16 @@
 
 use tidings_protocol::server::decode;
 
-use super::client::Seen;
+use crate::client::Seen;
 
 /// See the module.
 #[derive(Default)]
-pub(crate) struct Stream {
+pub struct Stream {
     unread: Vec<u8>,
     /// What it would come back with.
-    pub(crate) last_event_id: String,
+    pub last_event_id: String,
     /// When it would come back.
-    pub(crate) retry_ms: Option<u64>,
+    pub retry_ms: Option<u64>,
     id: String,
     kind: String,
     data: String,
@@ -19,7 +19,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// Understands what has arrived.
-    pub(crate) fn read(&mut self, bytes: &[u8]) -> Vec<Seen> {
+    pub fn read(&mut self, bytes: &[u8]) -> Vec<Seen> {
         self.unread.extend_from_slice(bytes);
         let Some(end) = self.unread.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
         let whole: Vec<u8> = self.unread.drain(..=end).collect();

@@ -15,34 +15,41 @@ use tidings_shard::gate::Gate;
 use tidings_shard::io::Io;
 use tidings_shard::{Arrival, Capacity, Context, Handshake, Purpose, Reception, Shard, Visitor};
 
-use super::client::{self, Client, Seen};
-use super::network::{ASLEEP, Network, Simulated, Socket};
-use super::random::Random;
+use crate::client::{self, Client, Seen};
+use crate::network::{ASLEEP, Network, Simulated, Socket};
+use crate::random::Random;
 
 /// What a client that reads lets the network hold.
-pub(crate) const ROOMY: usize = 1 << 20;
+pub const ROOMY: usize = 1 << 20;
 
 /// How often whoever runs a node tells its tables that time passes.
 const TICK_MS: u64 = 1_000;
 
 /// Puts something around an engine.
-pub(crate) type Wrap = Box<dyn FnOnce(Arc<dyn Engine>) -> Arc<dyn Engine>>;
+pub type Wrap = Box<dyn Fn(Arc<dyn Engine>) -> Arc<dyn Engine>>;
 
 /// What a world is made of.
-pub(crate) struct Setup {
-    pub(crate) shards: usize,
-    pub(crate) limits: Limits,
-    pub(crate) rules: Vec<(Pattern, RoomOptions)>,
-    pub(crate) compression: bool,
-    pub(crate) origins: Vec<&'static str>,
-    pub(crate) chopped_percent: usize,
+pub struct Setup {
+    /// How many shards the node has.
+    pub shards: usize,
+    /// All maxima.
+    pub limits: Limits,
+    /// Options of rooms by their names.
+    pub rules: Vec<(Pattern, RoomOptions)>,
+    /// Whether compression is agreed to.
+    pub compression: bool,
+    /// Pages that may read what the node answers.
+    pub origins: Vec<&'static str>,
+    /// How many of a hundred reads and writes are cut short.
+    pub chopped_percent: usize,
     /// Whether WebSockets that are opened as usual speak protobuf.
-    pub(crate) protobuf: bool,
-    pub(crate) seed: u64,
+    pub protobuf: bool,
+    /// What all that is random follows from.
+    pub seed: u64,
     /// When the engine began: where its knowledge of rooms does.
-    pub(crate) started: Timestamp,
+    pub started: Timestamp,
     /// Puts something around the engine.
-    pub(crate) engine: Wrap,
+    pub engine: Wrap,
 }
 
 impl Default for Setup {
@@ -64,19 +71,29 @@ impl Default for Setup {
 
 /// A client of the world, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ClientId(pub(crate) usize);
+pub struct ClientId(pub usize);
 
 /// See the module.
-pub(crate) struct World {
-    pub(crate) network: Network,
-    pub(crate) limits: Arc<Limits>,
+pub struct World {
+    /// What lies below shards and clients, and the clock.
+    pub network: Network,
+    /// All maxima.
+    pub limits: Arc<Limits>,
     /// The memory engine itself, whatever was put around it.
-    pub(crate) engine: Arc<dyn Engine>,
-    pub(crate) people: Arc<People>,
-    pub(crate) capacity: Arc<Capacity>,
-    pub(crate) reception: Arc<Desk>,
+    pub engine: Arc<dyn Engine>,
+    /// Sessions, presence and typing.
+    pub people: Arc<People>,
+    /// The seats.
+    pub capacity: Arc<Capacity>,
+    /// The control plane, or what is here in its place.
+    pub reception: Arc<Desk>,
+    /// Which shards have members in which room.
+    pub hub: Arc<Hub>,
     /// `None` once it has ended.
-    pub(crate) shards: Vec<Option<Shard<Simulated>>>,
+    pub shards: Vec<Option<Shard<Simulated>>>,
+    plan: Plan,
+    /// Nodes that died.
+    lives: u64,
     gates: Vec<Arc<Gate<Socket>>>,
     counters: Vec<Arc<Counters>>,
     clients: Vec<Client>,
@@ -85,9 +102,11 @@ pub(crate) struct World {
 
 /// Keeps visitors that are no WebSocket.
 #[derive(Default)]
-pub(crate) struct Desk {
-    pub(crate) visitors: Mutex<Vec<Visitor<Socket>>>,
-    pub(crate) is_full: Mutex<bool>,
+pub struct Desk {
+    /// Who has come.
+    pub visitors: Mutex<Vec<Visitor<Socket>>>,
+    /// Whether it takes nobody more.
+    pub is_full: Mutex<bool>,
 }
 
 impl Reception<Socket> for Desk {
@@ -102,7 +121,7 @@ impl Reception<Socket> for Desk {
 
 impl Setup {
     /// Calm and rough: one shard, three, and three whose reads and writes are cut to pieces.
-    pub(crate) fn each(mut change: impl FnMut(&mut Setup)) -> impl Iterator<Item = World> {
+    pub fn each(mut change: impl FnMut(&mut Setup)) -> impl Iterator<Item = World> {
         [(1, 0), (3, 0), (3, 60)]
             .map(|(shards, chopped_percent)| {
                 let mut setup = Setup { shards, chopped_percent, ..Setup::default() };
@@ -113,59 +132,73 @@ impl Setup {
     }
 
     /// The same, once more with everybody speaking protobuf: for what does not depend on the bytes.
-    pub(crate) fn each_tongue(mut change: impl FnMut(&mut Setup)) -> impl Iterator<Item = World> {
+    pub fn each_tongue(mut change: impl FnMut(&mut Setup)) -> impl Iterator<Item = World> {
         let mut setup = Setup { shards: 3, chopped_percent: 60, protobuf: true, ..Setup::default() };
         change(&mut setup);
         Self::each(change).chain([setup.build()])
     }
 
     /// Starts it.
-    pub(crate) fn build(self) -> World {
+    pub fn build(self) -> World {
         let limits = Arc::new(self.limits);
         let rules = Arc::new(RoomRules::new(self.rules, RoomOptions::from_limits(&limits)));
-        let hub = Arc::new(Hub::new());
-        let memory =
-            MemoryEngine::new(Arc::clone(&hub), Arc::clone(&rules), Arc::clone(&limits), self.started);
-        let memory: Arc<dyn Engine> = Arc::new(memory);
-        let people = People::new(&hub, &limits, &rules);
         let network = Network::new(self.shards, self.seed);
         network.chop(self.chopped_percent);
-        let context = Context {
-            node: "n1".into(),
-            limits: Arc::clone(&limits),
+        let plan = Plan {
+            shards: self.shards,
             rules,
-            engine: (self.engine)(Arc::clone(&memory)),
-            hub: Arc::clone(&hub),
-            people: Arc::clone(&people),
-            capacity: Capacity::new(&limits),
-            reception: Arc::<Desk>::default(),
-            echo: true,
             compression: self.compression,
             origins: Arc::new(Origins::new(self.origins).expect("origins")),
+            seed: self.seed,
+            engine: self.engine,
         };
+        let node = Node::new(&plan, &limits, self.started);
         let mut world = World {
-            network: network.clone(),
+            network,
             limits,
-            engine: memory,
-            people: Arc::clone(&people),
-            capacity: Arc::clone(&context.capacity),
+            engine: node.engine,
+            people: node.people,
+            hub: node.hub,
+            capacity: node.capacity,
             reception: Arc::default(),
             shards: Vec::new(),
+            plan,
+            lives: 0,
             gates: Vec::new(),
             counters: Vec::new(),
             clients: Vec::new(),
             protobuf: self.protobuf,
         };
-        let context =
-            Context { reception: Arc::clone(&world.reception) as Arc<dyn Reception<Socket>>, ..context };
-        let mailboxes: Vec<_> =
-            (0..self.shards).map(|shard| mailbox(&network, &world.limits, shard)).collect();
-        people.sessions.connect(mailboxes.clone());
-        hub.connect(mailboxes.iter().map(|mailbox| Arc::clone(mailbox) as Arc<dyn Inbox>).collect());
-        for (number, mailbox) in mailboxes.into_iter().enumerate() {
-            world.add_shard(number, &context, mailbox, self.seed);
-        }
+        world.start_shards();
         world
+    }
+}
+
+/// What remains of a [`Setup`]: each node of a world is made of it.
+struct Plan {
+    shards: usize,
+    rules: Arc<RoomRules>,
+    compression: bool,
+    origins: Arc<Origins>,
+    seed: u64,
+    engine: Wrap,
+}
+
+/// What the shards of a node share.
+struct Node {
+    engine: Arc<dyn Engine>,
+    people: Arc<People>,
+    hub: Arc<Hub>,
+    capacity: Arc<Capacity>,
+}
+
+impl Node {
+    fn new(plan: &Plan, limits: &Arc<Limits>, started: Timestamp) -> Self {
+        let hub = Arc::new(Hub::new());
+        let memory =
+            MemoryEngine::new(Arc::clone(&hub), Arc::clone(&plan.rules), Arc::clone(limits), started);
+        let people = People::new(&hub, limits, &plan.rules);
+        Self { engine: Arc::new(memory), people, hub, capacity: Capacity::new(limits) }
     }
 }
 
@@ -184,39 +217,77 @@ fn session_ids(mut random: Random) -> Box<dyn FnMut() -> SessionId> {
 }
 
 impl World {
-    fn add_shard(&mut self, number: usize, context: &Context<Socket>, mailbox: Arc<Mailbox>, seed: u64) {
+    fn start_shards(&mut self) {
+        let context = Context {
+            node: "n1".into(),
+            limits: Arc::clone(&self.limits),
+            rules: Arc::clone(&self.plan.rules),
+            engine: (self.plan.engine)(Arc::clone(&self.engine)),
+            hub: Arc::clone(&self.hub),
+            people: Arc::clone(&self.people),
+            capacity: Arc::clone(&self.capacity),
+            reception: Arc::clone(&self.reception) as Arc<dyn Reception<Socket>>,
+            echo: true,
+            compression: self.plan.compression,
+            origins: Arc::clone(&self.plan.origins),
+        };
+        let mailboxes: Vec<_> =
+            (0..self.plan.shards).map(|shard| mailbox(&self.network, &self.limits, shard)).collect();
+        self.people.sessions.connect(mailboxes.clone());
+        self.hub.connect(mailboxes.iter().map(|mailbox| Arc::clone(mailbox) as Arc<dyn Inbox>).collect());
+        for (number, mailbox) in mailboxes.into_iter().enumerate() {
+            self.add_shard(number, &context, mailbox);
+        }
+    }
+
+    fn add_shard(&mut self, number: usize, context: &Context<Socket>, mailbox: Arc<Mailbox>) {
         let gate = Arc::<Gate<Socket>>::default();
         let counters = Arc::<Counters>::default();
         let below = self.network.below(number);
-        let ids = session_ids(Random::new(seed ^ (number as u64) << 32));
+        // No two nodes give out the same session ids.
+        let ids = session_ids(Random::new(self.plan.seed ^ (number as u64) << 32 ^ self.lives << 48));
         let (for_shard, counted) = (Arc::clone(&gate), Arc::clone(&counters));
         self.shards.push(Some(Shard::new(number, below, context.clone(), mailbox, for_shard, counted, ids)));
         self.gates.push(gate);
         self.counters.push(counters);
     }
 
+    /// The node dies with all that it knew, and another one begins in its place with an empty
+    /// engine. Every connection breaks.
+    pub fn crash(&mut self) {
+        // First of all: a socket that is dropped would end its connection in good order.
+        self.network.crash();
+        self.shards.clear();
+        self.gates.clear();
+        let node = Node::new(&self.plan, &self.limits, self.network.wall());
+        (self.engine, self.people) = (node.engine, node.people);
+        (self.hub, self.capacity) = (node.hub, node.capacity);
+        self.lives += 1;
+        self.start_shards();
+    }
+
     // Clients.
 
     /// A client connects, spread over the shards in turn, and says nothing.
-    pub(crate) fn dial(&mut self) -> ClientId {
+    pub fn dial(&mut self) -> ClientId {
         self.dial_with(ROOMY)
     }
 
     /// The same, where the network holds so much for the client.
-    pub(crate) fn dial_with(&mut self, capacity: usize) -> ClientId {
+    pub fn dial_with(&mut self, capacity: usize) -> ClientId {
         let shard = self.clients.len() % self.shards.len();
         self.dial_shard(shard, capacity)
     }
 
     /// The same, to a certain shard.
-    pub(crate) fn dial_shard(&mut self, shard: usize, capacity: usize) -> ClientId {
+    pub fn dial_shard(&mut self, shard: usize, capacity: usize) -> ClientId {
         let pipe = self.network.connect(shard, capacity);
         self.clients.push(Client::new(pipe));
         ClientId(self.clients.len() - 1)
     }
 
     /// A client opens a WebSocket.
-    pub(crate) fn connect(&mut self, path: &str) -> ClientId {
+    pub fn connect(&mut self, path: &str) -> ClientId {
         let id = self.dial();
         self.raw(id, &self.handshake(path));
         self.pump();
@@ -224,7 +295,7 @@ impl World {
     }
 
     /// A handshake as everybody here offers it.
-    pub(crate) fn handshake(&self, path: &str) -> Vec<u8> {
+    pub fn handshake(&self, path: &str) -> Vec<u8> {
         match self.protobuf {
             true => client::handshake_for_protobuf(path, false),
             false => client::handshake(path, false),
@@ -232,71 +303,76 @@ impl World {
     }
 
     /// A client opens a WebSocket and is told its session.
-    pub(crate) fn enter(&mut self, path: &str) -> ClientId {
+    pub fn enter(&mut self, path: &str) -> ClientId {
         let id = self.connect(path);
         self.greeted(id);
         id
     }
 
     /// A client opens an event stream.
-    pub(crate) fn listen(&mut self, path: &str) -> ClientId {
+    pub fn listen(&mut self, path: &str) -> ClientId {
         let id = self.dial();
         self.ask(id, &client::http("GET", path, &[]));
         id
     }
 
     /// The same, as a browser comes back.
-    pub(crate) fn listen_from(&mut self, path: &str, last_event_id: &str) -> ClientId {
+    pub fn listen_from(&mut self, path: &str, last_event_id: &str) -> ClientId {
         let id = self.dial();
         self.ask(id, &client::http("GET", path, &[("Last-Event-ID", last_event_id)]));
         id
     }
 
     /// What an event stream's client would come back with.
-    pub(crate) fn last_event_id(&mut self, id: ClientId) -> String {
+    pub fn last_event_id(&mut self, id: ClientId) -> String {
         self.client(id).stream.last_event_id.clone()
     }
 
     /// A client sends a request, and everything that follows from it happens.
-    pub(crate) fn ask(&mut self, id: ClientId, request: &[u8]) {
+    pub fn ask(&mut self, id: ClientId, request: &[u8]) {
         self.raw(id, request);
         self.pump();
     }
 
     /// A client sends a GET, on the connection it has.
-    pub(crate) fn get(&mut self, id: ClientId, path: &str) {
+    pub fn get(&mut self, id: ClientId, path: &str) {
         self.ask(id, &client::http("GET", path, &[]));
     }
 
     /// The answer to a client's request, where only one may have come.
-    pub(crate) fn answer(&mut self, id: ClientId) -> client::Answer {
+    pub fn answer(&mut self, id: ClientId) -> client::Answer {
         let seen = self.take(id);
         let [Seen::Http(answer)] = &seen[..] else { panic!("not an answer: {seen:?}") };
         answer.clone()
     }
 
     /// The answer to a request after which the connection ends.
-    pub(crate) fn last_answer(&mut self, id: ClientId) -> client::Answer {
+    pub fn last_answer(&mut self, id: ClientId) -> client::Answer {
         let seen = self.take(id);
         let [Seen::Http(answer), Seen::End] = &seen[..] else { panic!("not a last answer: {seen:?}") };
         answer.clone()
     }
 
     /// A client's connection breaks.
-    pub(crate) fn cut(&mut self, id: ClientId) {
+    pub fn cut(&mut self, id: ClientId) {
         self.client(id).pipe.reset();
         self.pump();
         self.take(id);
     }
 
     /// A client that was just let in takes note of its session.
-    pub(crate) fn greeted(&mut self, id: ClientId) {
+    pub fn greeted(&mut self, id: ClientId) {
         let seen = self.take(id);
         assert!(matches!(seen.first(), Some(Seen::Frame(Received::Session(_)))), "{seen:?}");
     }
 
+    /// Every client's connection breaks.
+    pub fn break_all(&mut self) {
+        self.clients.iter().for_each(|client| client.pipe.reset());
+    }
+
     /// A client comes home from the control plane, to the first shard.
-    pub(crate) fn arrive(&mut self, target: &str, unread: &[u8]) -> ClientId {
+    pub fn arrive(&mut self, target: &str, unread: &[u8]) -> ClientId {
         let pipe = self.network.connect(0, ROOMY);
         let socket = self.network.below(0).accept().unwrap().expect("it has just connected");
         self.clients.push(Client::new(pipe).upgraded());
@@ -309,44 +385,45 @@ impl World {
         ClientId(self.clients.len() - 1)
     }
 
-    pub(crate) fn client(&mut self, id: ClientId) -> &mut Client {
+    /// A client, for what only it can do.
+    pub fn client(&mut self, id: ClientId) -> &mut Client {
         &mut self.clients[id.0]
     }
 
     /// A client sends bytes as they are.
-    pub(crate) fn raw(&mut self, id: ClientId, bytes: &[u8]) {
+    pub fn raw(&mut self, id: ClientId, bytes: &[u8]) {
         self.clients[id.0].pipe.write(bytes);
     }
 
     /// A client sends a text frame.
-    pub(crate) fn send(&mut self, id: ClientId, text: &str) {
+    pub fn send(&mut self, id: ClientId, text: &str) {
         self.clients[id.0].text(text);
     }
 
     /// A client sends a text frame and everything that follows from it happens.
-    pub(crate) fn say(&mut self, id: ClientId, text: &str) {
+    pub fn say(&mut self, id: ClientId, text: &str) {
         self.send(id, text);
         self.pump();
     }
 
     /// A client stops reading.
-    pub(crate) fn stall(&mut self, id: ClientId) {
+    pub fn stall(&mut self, id: ClientId) {
         self.clients[id.0].reads = false;
     }
 
     /// A client reads again.
-    pub(crate) fn unstall(&mut self, id: ClientId) {
+    pub fn unstall(&mut self, id: ClientId) {
         self.clients[id.0].reads = true;
         self.pump();
     }
 
     /// What a client has seen since it was last asked.
-    pub(crate) fn take(&mut self, id: ClientId) -> Vec<Seen> {
+    pub fn take(&mut self, id: ClientId) -> Vec<Seen> {
         std::mem::take(&mut self.clients[id.0].seen)
     }
 
     /// The same, where only frames of the contract may have come.
-    pub(crate) fn frames(&mut self, id: ClientId) -> Vec<Received> {
+    pub fn frames(&mut self, id: ClientId) -> Vec<Received> {
         let frame = |seen| match seen {
             Seen::Frame(frame) => frame,
             other => panic!("not a frame: {other:?}"),
@@ -355,14 +432,14 @@ impl World {
     }
 
     /// The same, where only one may have come.
-    pub(crate) fn frame(&mut self, id: ClientId) -> Received {
+    pub fn frame(&mut self, id: ClientId) -> Received {
         let mut frames = self.frames(id);
         assert_eq!(frames.len(), 1, "{frames:?}");
         frames.remove(0)
     }
 
     /// The messages that a client has seen, restored ones too, whatever else it saw.
-    pub(crate) fn messages(&mut self, id: ClientId) -> Vec<MessageBody> {
+    pub fn messages(&mut self, id: ClientId) -> Vec<MessageBody> {
         let messages = |seen| match seen {
             Seen::Frame(Received::Message(message)) => vec![message],
             Seen::Frame(Received::Restore(restore)) => restore.messages,
@@ -372,14 +449,14 @@ impl World {
     }
 
     /// Their texts.
-    pub(crate) fn texts(&mut self, id: ClientId) -> Vec<String> {
+    pub fn texts(&mut self, id: ClientId) -> Vec<String> {
         self.messages(id).iter().map(text).collect()
     }
 
     // Time.
 
     /// Lets every shard work until it would sleep.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         loop {
             let mut worked = false;
             for shard in &mut self.shards {
@@ -392,7 +469,7 @@ impl World {
     }
 
     /// Gives each shard so many turns, if it has something to do.
-    pub(crate) fn turns(&mut self, count: usize) {
+    pub fn turns(&mut self, count: usize) {
         for _ in 0..count {
             for shard in self.shards.iter_mut().flatten() {
                 match shard.turn() {
@@ -404,7 +481,7 @@ impl World {
     }
 
     /// Lets shards work and clients read and answer until nothing happens any more.
-    pub(crate) fn pump(&mut self) {
+    pub fn pump(&mut self) {
         loop {
             self.settle();
             let mut news = false;
@@ -418,7 +495,7 @@ impl World {
     }
 
     /// Lets time pass, everything happening when it is due.
-    pub(crate) fn advance(&mut self, ms: u64) {
+    pub fn advance(&mut self, ms: u64) {
         self.pump();
         let end_ms = self.network.now_ms() + ms;
         loop {
@@ -430,7 +507,7 @@ impl World {
             }
             self.network.set_now_ms(next_ms);
             if next_ms == tick_ms {
-                self.people.tick(self.network.wall());
+                self.tick();
             }
             self.pump();
         }
@@ -438,8 +515,14 @@ impl World {
         self.pump();
     }
 
+    /// What whoever runs a node does once a second.
+    pub fn tick(&mut self) {
+        self.people.tick(self.network.wall());
+        self.engine.tick(self.network.wall());
+    }
+
     /// A backend publishes.
-    pub(crate) fn publish(&mut self, room: &str, text: &str) {
+    pub fn publish(&mut self, room: &str, text: &str) {
         let publication = Publication {
             room: RoomName::new(room, &self.limits).unwrap(),
             user: None,
@@ -452,7 +535,7 @@ impl World {
     }
 
     /// Asks every shard to stop.
-    pub(crate) fn drain(&mut self) {
+    pub fn drain(&mut self) {
         for (shard, gate) in self.gates.iter().enumerate() {
             gate.drain();
             self.network.wake(shard);
@@ -462,12 +545,12 @@ impl World {
     // What the operator sees.
 
     /// A counter, of all shards.
-    pub(crate) fn counted(&self, counter: Counter) -> u64 {
+    pub fn counted(&self, counter: Counter) -> u64 {
         self.counters.iter().map(|counters| counters.get(counter)).sum()
     }
 
     /// What a room's log holds behind an id.
-    pub(crate) fn log(&self, room: &str, after: u64) -> Vec<Arc<Message>> {
+    pub fn log(&self, room: &str, after: u64) -> Vec<Arc<Message>> {
         let (answer, page) = std::sync::mpsc::channel();
         let done = Completion::new(move |page: Result<Page, EngineError>| answer.send(page).unwrap());
         let room = RoomName::new(room, &self.limits).unwrap();
@@ -477,17 +560,22 @@ impl World {
     }
 
     /// Connections of all shards.
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.shards.iter().flatten().map(Shard::connections_len).sum()
     }
 
     /// Bytes that wait in all shards for clients.
-    pub(crate) fn waiting_bytes(&self) -> usize {
+    pub fn waiting_bytes(&self) -> usize {
         self.shards.iter().flatten().map(Shard::waiting_bytes).sum()
     }
 
+    /// Bytes that wait for the one client for whom most do.
+    pub fn most_waiting_bytes(&self) -> usize {
+        self.shards.iter().flatten().map(Shard::most_waiting_bytes).max().unwrap_or(0)
+    }
+
     /// Whether every shard has ended.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.shards.iter().all(Option::is_none)
     }
 }
@@ -510,7 +598,7 @@ fn work(shard: &mut Option<Shard<Simulated>>) -> bool {
 }
 
 /// A message's text; for binary ones and JSON, something like it.
-pub(crate) fn text(message: &MessageBody) -> String {
+pub fn text(message: &MessageBody) -> String {
     match &message.payload {
         Payload::Text(text) => text.to_string(),
         Payload::Data(json) => json.get().to_owned(),

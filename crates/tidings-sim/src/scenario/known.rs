@@ -18,8 +18,6 @@ pub(super) struct Known {
     /// Every id it saw, and every stretch in which it was told that something may be lost.
     seen: BTreeSet<u64>,
     gaps: Vec<(u64, u64)>,
-    /// It was told that it did not get everything from here to the next message.
-    lost_after: Option<u64>,
 }
 
 impl Known {
@@ -39,7 +37,8 @@ impl Known {
             self.since = Some(joined.last_message_id);
             self.cursor = joined.last_message_id;
         } else if joined.recovered == Some(false) {
-            self.lost_after = Some(self.cursor);
+            // A `gap` follows, but the connection may break before it comes.
+            self.goes_on_after(joined.last_message_id);
         }
     }
 
@@ -49,19 +48,22 @@ impl Known {
             return;
         }
         assert!(self.seen.last().is_none_or(|&last| id > last), "{id} twice or late");
-        if let Some(after) = self.lost_after.take() {
-            self.gaps.push((after, id));
-        }
         self.seen.insert(id);
         self.cursor = self.cursor.max(id);
     }
 
     /// It came back.
     pub(super) fn restore(&mut self, restore: &Restore) {
-        if !restore.recovered {
-            // All that whoever begins at zero is told; others may break off before their gap.
-            self.lost_after = Some(self.cursor);
+        if self.is_in() && !restore.recovered {
+            let first = restore.messages.first().map(|message| message.id - 1);
+            self.goes_on_after(first.unwrap_or(restore.last_message_id));
         }
+    }
+
+    /// It is told that it did not get everything up to here.
+    fn goes_on_after(&mut self, id: u64) {
+        self.gaps.push((self.cursor, id + 1));
+        self.cursor = self.cursor.max(id);
     }
 
     /// It is told that something may be lost.

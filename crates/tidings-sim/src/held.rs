@@ -7,14 +7,14 @@ use tidings_core::engine::EngineGauges;
 use tidings_core::{Completion, Engine, Page, Position, Publication, Published, RoomSummary, Timestamp};
 use tidings_protocol::{MessageId, RoomName};
 
-use super::random::Random;
-use super::world::Wrap;
+use crate::random::Random;
+use crate::world::Wrap;
 
 type Call = Box<dyn FnOnce() + Send>;
 
 /// The calls that are held back. Shared with the engine.
 #[derive(Clone, Default)]
-pub(crate) struct Held {
+pub struct Held {
     calls: Arc<Mutex<Vec<Call>>>,
     holds: Arc<AtomicBool>,
 }
@@ -26,18 +26,18 @@ struct Late {
 
 impl Held {
     /// Puts itself around an engine.
-    pub(crate) fn engine(&self) -> Wrap {
+    pub fn engine(&self) -> Wrap {
         let held = self.clone();
-        Box::new(|engine| Arc::new(Late { engine, held }))
+        Box::new(move |engine| Arc::new(Late { engine, held: held.clone() }))
     }
 
     /// Holds back what is asked from now on, or no longer.
-    pub(crate) fn hold(&self, holds: bool) {
+    pub fn hold(&self, holds: bool) {
         self.holds.store(holds, Ordering::Relaxed);
     }
 
     /// Lets a call go, whichever.
-    pub(crate) fn release_any(&self, random: &mut Random) {
+    pub fn release_any(&self, random: &mut Random) {
         let mut calls = self.calls.lock().unwrap();
         if calls.is_empty() {
             return;
@@ -50,9 +50,16 @@ impl Held {
     }
 
     /// Lets go of everything that is held.
-    pub(crate) fn release_all(&self) {
+    pub fn release_all(&self) {
         let calls = std::mem::take(&mut *self.calls.lock().unwrap());
         calls.into_iter().for_each(|call| call());
+    }
+
+    /// What is held never happens: the node that asked for it is gone.
+    pub fn forget_all(&self) {
+        let calls = std::mem::take(&mut *self.calls.lock().unwrap());
+        // Each answers, as it is dropped, that nothing was done.
+        drop(calls);
     }
 
     fn call(&self, call: impl FnOnce() + Send + 'static) {

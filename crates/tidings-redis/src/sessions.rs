@@ -1,0 +1,427 @@
+//! Sessions that several nodes have in common: each lies on one server, with the node that has it.
+//!
+//! Whoever has a session, and whoever may take it, is decided by scripts on that server alone, so two
+//! nodes never both have it. A node that has one is asked by letter to give it up. Refuses to wait for
+//! a node that does not answer: after a while it counts as not having the session.
+
+mod letters;
+mod record;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::SystemTime;
+
+use redis::{Cmd, Value};
+use tidings_core::messaging::{ErrandAnswer, ErrandKey};
+use tidings_core::sessions::{Away, Claim, Claimed, ELSEWHERE, Registry};
+use tidings_core::{EngineError, People, Post, SlotKey, Timestamp};
+use tidings_protocol::codes::ErrorCode;
+use tidings_protocol::{Limits, ServerFrame, SessionId, UserId};
+
+use crate::placement::Placement;
+use crate::scripts::Script;
+use crate::server::Server;
+use letters::Letter;
+
+/// Sessions of a dead node that are looked at with one call.
+const REAPED_AT_ONCE: usize = 256;
+
+/// See the module.
+pub(crate) struct SharedSessions(Arc<Desk>);
+
+/// What the answers need as well as the calls.
+pub(crate) struct Desk {
+    node: String,
+    servers: Vec<Arc<Server>>,
+    placement: Arc<Placement>,
+    limits: Arc<Limits>,
+    people: OnceLock<Weak<People>>,
+    open: Mutex<Open>,
+}
+
+/// Letters that wait for an answer, and askers who wait for ours. Bounded by the connections that ask.
+#[derive(Default)]
+struct Open {
+    tokens: u64,
+    /// Written by this node.
+    written: HashMap<u64, (Timestamp, Question)>,
+    /// Asked of this node, by what stands for the asker in a shard's answer.
+    asked: HashMap<u64, (Timestamp, Asker)>,
+}
+
+/// What this node asked another one.
+enum Question {
+    Claim { claim: Claim, holder: String },
+    Errand { claim: Claim, holder: String, frame: Arc<str> },
+}
+
+/// Who asked this node.
+struct Asker {
+    node: String,
+    token: u64,
+}
+
+impl SharedSessions {
+    pub(crate) fn start(
+        node: &str,
+        servers: &[Arc<Server>],
+        placement: &Arc<Placement>,
+        limits: &Arc<Limits>,
+    ) -> Self {
+        Self(Arc::new(Desk {
+            node: node.to_owned(),
+            servers: servers.to_vec(),
+            placement: Arc::clone(placement),
+            limits: Arc::clone(limits),
+            people: OnceLock::new(),
+            open: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn desk(&self) -> &Arc<Desk> {
+        &self.0
+    }
+
+    /// From now on these people's sessions are shared.
+    pub(crate) fn connect(self: &Arc<Self>, people: &Arc<People>) {
+        assert!(self.0.people.set(Arc::downgrade(people)).is_ok(), "the sessions are connected once");
+        people.sessions.share(Arc::clone(self) as Arc<dyn Registry>);
+    }
+}
+
+impl Registry for SharedSessions {
+    fn keep(&self, session: SessionId, record: &Away) {
+        let desk = &self.0;
+        let (server, id) = desk.place(session);
+        let user = record.identity.user.as_ref().map_or("", |user| user.as_str());
+        let mut command = desk.call(server, Script::SessionKeep, &id, &[]);
+        command.arg(&desk.node).arg(record::write(record)).arg(user).arg(&id).arg(now_ms());
+        command.arg(server.keys.lease(""));
+        let desk = Arc::clone(desk);
+        server.voice.ask(
+            command,
+            Box::new(move |value| {
+                if let (Ok(Value::Int(0)), Some(people)) = (value, desk.people()) {
+                    people.sessions.supersede(session);
+                }
+            }),
+        );
+    }
+
+    fn leave(&self, session: SessionId, record: &Away) {
+        self.0.leave(session, &record::write(record), self.0.limits.session_window_ms.max(1));
+    }
+
+    fn end(&self, session: SessionId) {
+        self.0.leave(session, "", 0);
+    }
+
+    fn claim(&self, claim: Claim) {
+        self.0.claim(Question::Claim { claim, holder: String::new() });
+    }
+
+    fn errand(&self, claim: Claim, frame: &Arc<str>) {
+        self.0.claim(Question::Errand { claim, holder: String::new(), frame: Arc::clone(frame) });
+    }
+
+    fn carry(&self, post: Post) {
+        match post {
+            Post::Claimed { claim, result } => self.0.decided(&claim, result),
+            Post::ErrandDone { errand, answer } => self.0.done(errand, answer),
+            _ => {}
+        }
+    }
+
+    fn end_all_of(&self, user: &UserId) {
+        for server in &self.0.servers {
+            let mut ended = redis::cmd("SET");
+            ended.arg(server.keys.ended(user.as_str())).arg(now_ms());
+            ended.arg("PX").arg(self.0.limits.session_window_ms.max(1));
+            server.voice.ask(ended, Box::new(|_| ()));
+        }
+        // Each node has its letters on every server; one is enough.
+        let Some(server) = self.0.servers.first() else { return };
+        for node in server.other_nodes() {
+            server.write(&node, &Letter::Disconnect { user: user.as_str() }.encode(), || ());
+        }
+    }
+}
+
+impl Desk {
+    /// Whose turn it is: questions that nobody answered, and sessions of dead nodes.
+    pub(crate) fn tick(self: &Arc<Self>, now: Timestamp) {
+        let patience_us = self.limits.redis_timeout_ms.saturating_mul(1_000);
+        let is_over = |asked: Timestamp| now.0.abs_diff(asked.0) > patience_us;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let unanswered: Vec<_> = open.written.extract_if(|_, (asked, _)| is_over(*asked)).collect();
+        open.asked.retain(|_, (asked, _)| !is_over(*asked));
+        drop(open);
+        for (_, (_, question)) in unanswered {
+            self.give_up(question);
+        }
+        for server in &self.servers {
+            for node in server.dead_nodes() {
+                self.reap(server, &node);
+            }
+        }
+    }
+
+    /// A server may have lost what it knew of this node: it is told again.
+    pub(crate) fn returned(&self) {
+        if let Some(people) = self.people() {
+            people.sessions.post_to_all(|| Post::Recall { from: 0 });
+        }
+    }
+
+    /// Another node wrote. Gives the letter back if it is not about sessions.
+    pub(crate) fn letter(self: &Arc<Self>, server: &Arc<Server>, letter: &[u8]) {
+        let Some(people) = self.people() else { return };
+        let Some(letter) = Letter::decode(letter, &self.limits) else {
+            tracing::warn!(redis = server.name, "RedisStrangeLetter");
+            return;
+        };
+        match letter {
+            Letter::Claim { token, from, session, user } => {
+                let client = self.asked(from, token);
+                let user = UserId::new(user, &self.limits).ok();
+                let claim = Claim { session, user, shard: ELSEWHERE, client };
+                match people.sessions.place(session) {
+                    Some(holder) => {
+                        people.sessions.post(holder.shard, Post::Claim { holder: holder.slot, claim });
+                    }
+                    None => self.decided(&claim, Claimed::Unknown),
+                }
+            }
+            Letter::Errand { token, from, session, frame } => {
+                let errand = ErrandKey { shard: ELSEWHERE, client: self.asked(from, token) };
+                let frame: Arc<str> = frame.into();
+                match people.sessions.place(session) {
+                    Some(holder) => people
+                        .sessions
+                        .post(holder.shard, Post::Errand { holder: holder.slot, session, frame, errand }),
+                    None => self.done(errand.client, ErrandAnswer::NotHere),
+                }
+            }
+            Letter::Decided { token } => {
+                // Given up or never there: either way the holder does not have it any more.
+                if let Some(question) = self.answered(token) {
+                    self.claim(question);
+                }
+            }
+            Letter::Done { token, status, json } => {
+                if let Some(Question::Errand { claim, .. }) = self.answered(token) {
+                    let answer = match status {
+                        0 => ErrandAnswer::NotHere,
+                        status => ErrandAnswer::Done { status, json: json.to_vec() },
+                    };
+                    people.sessions.post(claim.shard, Post::ErrandDone { errand: claim.client, answer });
+                }
+            }
+            Letter::Disconnect { user } => {
+                if let Ok(user) = UserId::new(user, &self.limits) {
+                    people.sessions.disconnect_here(&user);
+                }
+            }
+        }
+    }
+
+    /// Asks the session's server who has it, and goes on from there.
+    fn claim(self: &Arc<Self>, question: Question) {
+        let claim = question.claim();
+        let (server, id) = self.place(claim.session);
+        let mut command = self.call(server, Script::SessionClaim, &id, &[]);
+        command.arg(&self.node).arg(claim.user.as_ref().map_or("", |user| user.as_str()));
+        command.arg(&id).arg(question.holder()).arg(server.keys.lease("")).arg(server.keys.ended(""));
+        let (desk, asked) = (Arc::clone(self), Arc::clone(server));
+        server.voice.ask(command, Box::new(move |value| desk.claimed(&asked, question, value)));
+    }
+
+    fn claimed(
+        self: &Arc<Self>,
+        server: &Arc<Server>,
+        question: Question,
+        value: Result<Value, EngineError>,
+    ) {
+        let Some(people) = self.people() else { return };
+        let Ok(Value::Array(parts)) = value else { return self.give_up(question) };
+        match parts.as_slice() {
+            [Value::Int(1)] => people.sessions.answer(question.claim(), Claimed::NotYours),
+            [Value::Int(2), Value::BulkString(node)] => match String::from_utf8(node.clone()) {
+                Ok(node) => self.ask_holder(server, question, node),
+                Err(_) => self.give_up(question),
+            },
+            [Value::Int(3), Value::BulkString(record)] => {
+                let away = record::read(record, &self.limits).unwrap_or_default();
+                people.sessions.granted(question.claim(), away);
+            }
+            _ => people.sessions.answer(question.claim(), Claimed::Unknown),
+        }
+    }
+
+    /// Writes to the node that has a session.
+    fn ask_holder(self: &Arc<Self>, server: &Server, question: Question, node: String) {
+        let question = question.held_by(node.clone());
+        let Claim { session, user, .. } = question.claim().clone();
+        let frame = match &question {
+            Question::Claim { .. } => None,
+            Question::Errand { frame, .. } => Some(Arc::clone(frame)),
+        };
+        let (token, from) = (self.written(question), &*self.node);
+        let user = user.as_ref().map_or("", |user| user.as_str());
+        let letter = match &frame {
+            None => Letter::Claim { token, from, session, user },
+            Some(frame) => Letter::Errand { token, from, session, frame },
+        };
+        let desk = Arc::clone(self);
+        // Who does not listen does not live any more, whatever its lease says.
+        let unheard = move || {
+            if let Some(question) = desk.answered(token) {
+                desk.claim(question);
+            }
+        };
+        server.write(&node, &letter.encode(), unheard);
+    }
+
+    /// No answer is to be had.
+    fn give_up(&self, question: Question) {
+        let Some(people) = self.people() else { return };
+        match question {
+            Question::Claim { claim, .. } => people.sessions.answer(&claim, Claimed::Unknown),
+            Question::Errand { claim, .. } => {
+                let code = ErrorCode::Unavailable;
+                let message = &format!("{} What to do: {}.", code.meaning(), code.remedy());
+                let mut json = Vec::new();
+                ServerFrame::Error { code, message, reference: None }.encode(&mut json);
+                let answer = ErrandAnswer::Done { status: code.http_status(), json };
+                people.sessions.post(claim.shard, Post::ErrandDone { errand: claim.client, answer });
+            }
+        }
+    }
+
+    /// A shard of this node decided about another node's claim.
+    fn decided(self: &Arc<Self>, claim: &Claim, result: Claimed) {
+        if let (Claimed::Unknown, Some(people)) = (&result, self.people())
+            && let Some(holder) = people.sessions.place(claim.session)
+        {
+            // It went to another connection of this node meanwhile.
+            let (holder, shard) = (holder.slot, holder.shard);
+            return people.sessions.post(shard, Post::Claim { holder, claim: claim.clone() });
+        }
+        let asker = self.asker(claim.client);
+        let (server, id) = self.place(claim.session);
+        match (result, asker) {
+            (Claimed::Yours(away), Some(asker)) => {
+                let theirs = server.keys.sessions_of(&asker.node);
+                let mut command = self.call(server, Script::SessionGive, &id, &[theirs]);
+                command.arg(&self.node).arg(&asker.node).arg(record::write(&away)).arg(&id);
+                // The letter follows the script on the same way.
+                server.voice.ask(command, Box::new(|_| ()));
+                server.write(&asker.node, &Letter::Decided { token: asker.token }.encode(), || ());
+            }
+            // The asker waits no more, so the session waits for its client.
+            (Claimed::Yours(away), None) => {
+                self.leave(claim.session, &record::write(&away), self.limits.session_window_ms.max(1));
+            }
+            (_, Some(asker)) => {
+                server.write(&asker.node, &Letter::Decided { token: asker.token }.encode(), || ());
+            }
+            (_, None) => {}
+        }
+    }
+
+    /// A shard of this node did another node's errand.
+    fn done(&self, errand: SlotKey, answer: ErrandAnswer) {
+        let (Some(asker), Some(server)) = (self.asker(errand), self.servers.first()) else { return };
+        let (status, json) = match answer {
+            ErrandAnswer::NotHere => (0, Vec::new()),
+            ErrandAnswer::Done { status, json } => (status, json),
+        };
+        server.write(&asker.node, &Letter::Done { token: asker.token, status, json: &json }.encode(), || ());
+    }
+
+    fn leave(&self, session: SessionId, record: &str, window_ms: u64) {
+        let (server, id) = self.place(session);
+        let mut command = self.call(server, Script::SessionLeave, &id, &[]);
+        command.arg(&self.node).arg(record).arg(&id).arg(window_ms);
+        server.voice.ask(command, Box::new(|_| ()));
+    }
+
+    fn reap(&self, server: &Server, node: &str) {
+        let keys = [server.keys.sessions_of(node), server.keys.lease(node)];
+        let mut command = Script::SessionReap.call(&keys);
+        command.arg(node).arg(self.limits.session_window_ms.max(1));
+        command.arg(server.keys.session("")).arg(REAPED_AT_ONCE);
+        server.voice.ask(command, Box::new(|_| ()));
+    }
+
+    fn call(&self, server: &Server, script: Script, id: &str, more: &[String]) -> Cmd {
+        let mut keys = vec![server.keys.session(id), server.keys.sessions_of(&self.node)];
+        keys.extend_from_slice(more);
+        script.call(&keys)
+    }
+
+    fn people(&self) -> Option<Arc<People>> {
+        self.people.get().and_then(Weak::upgrade)
+    }
+
+    /// Where a session lies, and its id as text.
+    fn place(&self, session: SessionId) -> (&Arc<Server>, String) {
+        let id = session.to_string();
+        (&self.servers[self.placement.of(&id)], id)
+    }
+
+    fn written(&self, question: Question) -> u64 {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.tokens += 1;
+        let token = open.tokens;
+        open.written.insert(token, (SystemTime::now().into(), question));
+        token
+    }
+
+    fn answered(&self, token: u64) -> Option<Question> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.written.remove(&token).map(|(_, question)| question)
+    }
+
+    /// Notes who asked. What stands for the asker in a shard's answer is a token in halves.
+    fn asked(&self, node: &str, token: u64) -> SlotKey {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.tokens += 1;
+        let own = open.tokens;
+        open.asked.insert(own, (SystemTime::now().into(), Asker { node: node.to_owned(), token }));
+        SlotKey { slot: (own >> 32) as u32, generation: own as u32 }
+    }
+
+    fn asker(&self, client: SlotKey) -> Option<Asker> {
+        let own = u64::from(client.slot) << 32 | u64::from(client.generation);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.asked.remove(&own).map(|(_, asker)| asker)
+    }
+}
+
+impl Question {
+    const fn claim(&self) -> &Claim {
+        match self {
+            Self::Claim { claim, .. } | Self::Errand { claim, .. } => claim,
+        }
+    }
+
+    /// The node that was asked, which does not have the session any more once it has answered.
+    fn holder(&self) -> &str {
+        match self {
+            Self::Claim { holder, .. } | Self::Errand { holder, .. } => holder,
+        }
+    }
+
+    fn held_by(mut self, node: String) -> Self {
+        match &mut self {
+            Self::Claim { holder, .. } | Self::Errand { holder, .. } => *holder = node,
+        }
+        self
+    }
+}
+
+/// Milliseconds since 1970, for what other nodes read.
+fn now_ms() -> u64 {
+    Timestamp::from(SystemTime::now()).as_ms()
+}
