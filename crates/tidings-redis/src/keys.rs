@@ -82,7 +82,8 @@ impl Keys {
         format!("{}:node:{node}:rooms", self.prefix)
     }
 
-    /// There for a day after users of a node were told to have left because its lease had ended, a string.
+    /// There after users of a node were told to have left because its lease had ended, until they are
+    /// entered again, or for a day; a string.
     pub(crate) fn reaped(&self, node: &str) -> String {
         format!("{}:node:{node}:reaped", self.prefix)
     }

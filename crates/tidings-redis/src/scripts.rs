@@ -16,6 +16,7 @@ pub(crate) enum Script {
     Roll,
     Bury,
     Online,
+    OnlineEnds,
     Typing,
     Typists,
     SessionKeep,
@@ -43,6 +44,7 @@ static TEXTS: LazyLock<[Texts; Script::ALL.len()]> = LazyLock::new(|| {
         &format!("{people}{}", include_str!("scripts/roll.lua")),
         &format!("{people}{}", include_str!("scripts/bury.lua")),
         &format!("{people}{}", include_str!("scripts/online.lua")),
+        include_str!("scripts/online_ends.lua"),
         include_str!("scripts/typing.lua"),
         include_str!("scripts/typists.lua"),
         include_str!("scripts/session_keep.lua"),
@@ -59,7 +61,7 @@ static TEXTS: LazyLock<[Texts; Script::ALL.len()]> = LazyLock::new(|| {
 });
 
 impl Script {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Publish,
         Self::Read,
         Self::Watch,
@@ -69,6 +71,7 @@ impl Script {
         Self::Roll,
         Self::Bury,
         Self::Online,
+        Self::OnlineEnds,
         Self::Typing,
         Self::Typists,
         Self::SessionKeep,

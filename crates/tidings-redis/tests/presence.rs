@@ -270,18 +270,30 @@ fn a_node_that_dies_leaves_ghosts_for_its_lease_and_each_is_told_to_have_left_on
 fn users_of_a_node_that_stops_can_go_to_another_within_the_grace_and_nobody_notices() {
     let redis = Redis::start(&[]);
     let chat = room("chat");
-    let limits = Limits { presence_grace_ms: 1_000, ..limits() };
+    let limits = Limits { presence_grace_ms: 3_000, ..limits() };
     let [north, south] = ["north", "south"].map(|name| Node::start(name, &[&redis], &chat, &limits));
     north.enter(&chat, "ana");
     north.enter(&chat, "ben");
     south.hears(&[joined("ana"), joined("ben")]);
-    north.exit(&chat, "ana");
-    north.exit(&chat, "ben");
+    for id in ["ana", "ben"] {
+        north.people.presence.came_online(now(), &user(id));
+    }
+    wait_for("both are online", || south.online(&["ana", "ben"]).unwrap().len() == 2);
+    for id in ["ana", "ben"] {
+        north.exit(&chat, id);
+        north.people.presence.went_offline(now(), &user(id));
+    }
     north.stop();
     south.enter(&chat, "ana");
+    south.people.presence.came_online(now(), &user("ana"));
+    assert_eq!(south.online(&["ana", "ben"]).unwrap(), ["ana", "ben"]);
     assert_eq!(south.list(&chat), [entry("ana", 1), entry("ben", 0)]);
     south.hears(&[joined("ana"), joined("ben"), left("ben")]);
     assert_eq!(south.list(&chat), [entry("ana", 1)]);
+    assert_eq!(south.online(&["ana", "ben"]).unwrap(), ["ana"]);
+    wait_for("other programs see it as well", || redis.command(&["EXISTS", "t:{@ben}:online"]) == "0");
+    south.people.presence.went_offline(now(), &user("ana"));
+    wait_for("the key is gone", || redis.command(&["EXISTS", "t:{@ana}:online"]) == "0");
 }
 
 #[test]
