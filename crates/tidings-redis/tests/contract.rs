@@ -1,6 +1,6 @@
 //! The engine over Redis in the suite that every engine passes: over one server and over three.
 
-#[allow(dead_code, reason = "other tests use the rest")]
+#[allow(dead_code, reason = "the other tests over Redis use the rest")]
 mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
