@@ -255,8 +255,10 @@ impl Attendance {
     async fn enter_again(&self, part: &Part, presence: &Presence, slice: usize) -> bool {
         let (mut here, mut online) = (BTreeSet::new(), Vec::new());
         presence.slice_of_rooms(slice, |room, user| {
-            if std::ptr::eq(self.part(room.as_str()), part) {
-                here.insert((room.clone(), user.clone()));
+            // Who has just come is not entered again: the others have yet to be told.
+            let change = (room.clone(), user.clone());
+            if std::ptr::eq(self.part(room.as_str()), part) && !part.reports.waits(&change) {
+                here.insert(change);
             }
         });
         presence.slice_of_people(slice, |user| {

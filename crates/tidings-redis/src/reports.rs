@@ -87,6 +87,11 @@ impl Reports {
         }
     }
 
+    /// Whether a user's change in a room waits.
+    pub(crate) fn waits(&self, change: &(RoomName, UserId)) -> bool {
+        self.waiting().here.contains(change)
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting().is_empty()
@@ -142,6 +147,7 @@ mod tests {
             reports.changed(&room("b"), &user("ana"));
             reports.online_changed(&user("ana"));
         }
+        assert!(reports.waits(&(room("a"), user("ana"))) && !reports.waits(&(room("a"), user("ben"))));
         let work = reports.take().unwrap();
         assert_eq!((work.here.len(), work.online.len(), work.slice), (2, 1, None));
         assert!(reports.take().is_none() && reports.is_empty());
