@@ -75,7 +75,9 @@ impl Attendance {
             if now < refreshing.since || refreshing.since == Timestamp(0) {
                 *refreshing = Refreshing { since: now, slices: 0 };
             }
+            // The clock may be set back a little, and what is done stays done.
             let target = (now.0 - refreshing.since.0).saturating_mul(slices_max) / interval_us;
+            let target = target.max(refreshing.slices);
             let first = std::mem::replace(&mut refreshing.slices, target);
             (first, (target - first).min(slices_max))
         };
