@@ -145,6 +145,7 @@ impl<E: Default> Messaging<E> {
                 self.published(publisher, &room, &ticket, result, outlet);
             }
             Post::HistoryRead { asker, query, page } => self.history_read(asker, &query, page, outlet),
+            Post::PresenceRead { asker, query, page } => self.presence_read(asker, &query, page, outlet),
             Post::Claim { holder, claim } => self.asked_for(holder, &claim, outlet),
             Post::Claimed { claim, result } => self.claimed(&claim, result, outlet),
             Post::Errand { holder, session, frame, errand } => {

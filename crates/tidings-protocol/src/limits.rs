@@ -135,6 +135,13 @@ limits! {
         /// Users in one answer to a question for a room's presence. Reached: the answer says
         /// `complete: false` and the rest is asked for with `after`.
         presence_page_max: usize = 1_000, 1..=1_000_000;
+        /// How long the key lasts in Redis that tells other programs that a user is online. It is refreshed
+        /// three times as often while the user is; only after a node was killed does it matter.
+        presence_ttl_ms: u64 = 300_000, 3_000..=DAY_MS;
+        /// Changes of presence that wait for one Redis server, each user in a room once. Reached: they
+        /// are forgotten, and when the server answers, all that it has of this node is compared with
+        /// what is so.
+        presence_changes_max: usize = 262_144, 1..=100_000_000;
         /// Users asked for in one `GET /presence`. Reached: 400.
         presence_query_max: usize = 1_000, 1..=1_000_000;
     }

@@ -5,14 +5,17 @@
 //! it reads. Refuses to know transports and sessions.
 #![forbid(unsafe_code)]
 
+mod attendance;
 mod ear;
 mod engine;
+mod hearsay;
 mod keys;
 mod ledger;
 mod listing;
 mod nodes;
 mod placement;
 mod registry;
+mod reports;
 mod scripts;
 mod server;
 mod sessions;

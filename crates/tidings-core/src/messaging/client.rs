@@ -101,8 +101,9 @@ pub(super) struct Client {
     pub(super) standing: Standing,
     /// Engine calls on behalf of this client that are not answered yet.
     pub(super) pending_requests: u16,
-    /// One of them is a `history`, whose answer may be as large as half an outbox: no more than one
-    /// at a time, and the next only when there is room for it.
+    /// One of them is a `history`, or a `presence` that other nodes have to be asked for, whose answer
+    /// may be as large as half an outbox: no more than one at a time, and the next only when there is
+    /// room for it.
     pub(super) reads_history: bool,
     /// It reads a feed: the memberships of one in several rooms are marked.
     pub(super) feed: bool,

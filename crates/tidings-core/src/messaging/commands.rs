@@ -382,7 +382,7 @@ impl<E: Default> Messaging<E> {
     }
 
     /// An engine call of a client was answered. Says whether the client is still there.
-    fn answered(&mut self, key: SlotKey) -> bool {
+    pub(super) fn answered(&mut self, key: SlotKey) -> bool {
         let present = self.is_present(key);
         if present {
             let client = &mut self.clients[key.slot as usize];
