@@ -89,6 +89,8 @@ pub struct Messaging<E> {
     to_read: Vec<(Slot, Slot)>,
     /// Memberships whose log could not be read; tried again by [`Messaging::tick`].
     to_retry: Vec<(Slot, Slot)>,
+    /// Rooms that the engine could not be asked about; tried again by [`Messaging::tick`]. Each once.
+    to_watch: Vec<SlotKey>,
     /// Connections that wait for the session they claim.
     claiming: HashMap<Slot, Box<Claiming>>,
     /// What the clients that poll call themselves.
@@ -111,6 +113,7 @@ impl<E: Default> Messaging<E> {
             fanning: VecDeque::new(),
             to_read: Vec::new(),
             to_retry: Vec::new(),
+            to_watch: Vec::new(),
             claiming: HashMap::new(),
             polls: HashMap::new(),
             errands: HashMap::new(),
@@ -152,6 +155,7 @@ impl<E: Default> Messaging<E> {
         for (client, room) in std::mem::take(&mut self.to_retry) {
             self.read_on(client, room, outlet);
         }
+        self.watch_again();
     }
 
     /// Whether a client may be read from: it has fewer requests under way than it may.
