@@ -1,5 +1,6 @@
 //! The engine over Redis in the suite that every engine passes: over one server and over three.
 
+#[allow(dead_code, reason = "the tests of a whole cluster use all of it")]
 mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
