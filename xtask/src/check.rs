@@ -1,5 +1,5 @@
 //! `cargo xtask check`: formatting, lints and the tests of the workspace. It owns these three steps, which `test` runs too,
-//! and refuses anything that needs more than a Rust toolchain.
+//! and refuses to install what those tests start: a Redis server, which `test` installs.
 
 use std::process::ExitCode;
 
