@@ -4,8 +4,16 @@
 use std::process::ExitCode;
 
 use crate::failure::Failure;
+use crate::install::{self, Probe};
 use crate::steps::Steps;
 use crate::{autobahn, check, end_to_end, fuzz, sim};
+
+/// What the tests of the workspace start, and the Debian package that has it.
+const PROGRAMS: [(Probe, &str); 3] = [
+    (Probe::Program("redis-server"), "redis-server"),
+    (Probe::Program("redis-cli"), "redis-tools"),
+    (Probe::Program("faketime"), "faketime"),
+];
 
 /// What `cargo xtask test` may be told.
 #[derive(clap::Args)]
@@ -18,6 +26,7 @@ pub(crate) struct Arguments {
 /// Runs all steps and prints how each went.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let mut steps = Steps::default();
+    steps.run("programs for the tests of the workspace", || install::debian_packages(&PROGRAMS));
     check::add_to(&mut steps);
     sim::add_share_to(&mut steps);
     steps.run("fuzz targets compile", fuzz::check);

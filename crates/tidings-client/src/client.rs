@@ -33,6 +33,8 @@ pub struct Client {
     /// Publications whose `ack` has not come, oldest first: sent again after a reconnect.
     unacknowledged: VecDeque<(String, String)>,
     events: VecDeque<Event>,
+    /// A `restore` that lacked something, as the room and the ids around that: the next frame says why.
+    unexplained: Option<(String, u64, Option<u64>)>,
     references: u64,
     /// Asked for by `server_restart`; replaces the next pause.
     restart_pause: Option<Duration>,
@@ -54,6 +56,7 @@ impl Client {
             session: None,
             unacknowledged: VecDeque::new(),
             events: VecDeque::new(),
+            unexplained: None,
             references: 0,
             restart_pause: None,
             options,
@@ -278,6 +281,11 @@ impl Client {
     }
 
     fn act(&mut self, frame: ServerFrame) {
+        if let Some((room, after, before)) = self.unexplained.take()
+            && !matches!(&frame, ServerFrame::Gap { room: other, .. } if *other == room)
+        {
+            self.tell_gap(room, after, before, "expired".to_owned());
+        }
         let event = match frame {
             ServerFrame::Session { session_id, resumed, node } => {
                 self.session = Some(session_id.clone());
@@ -319,12 +327,8 @@ impl Client {
         let cursor = self.positions.cursor(room);
         // From 0 on, "not everything is there" merely means that the room is older than its history.
         if let (false, Some(after @ 1..)) = (recovered, cursor) {
-            self.tell_gap(
-                room.to_owned(),
-                after,
-                messages.first().map(|message| message.id),
-                "expired".to_owned(),
-            );
+            let before = messages.first().map(|message| message.id);
+            self.unexplained = Some((room.to_owned(), after, before));
         }
         for message in messages {
             self.deliver(Some(room), message, true);

@@ -73,11 +73,12 @@ impl Positions {
         }
     }
 
-    /// Whether a gap is news. A log that was rolled back moves the cursor back, or all that follows would count as
-    /// seen.
+    /// Whether a gap is news. A log that was rolled back moves a cursor that stands in the gap back, or all that follows
+    /// would count as seen. A cursor behind the gap stays: what it counts as seen is in the log.
     pub(crate) fn accept_gap(&mut self, room: &str, after: u64, before: Option<u64>, reason: &str) -> bool {
         let Some(place) = self.0.get_mut(room) else { return true };
-        if reason == "rolled_back" {
+        let is_behind = before.is_some_and(|before| place.cursor >= Some(before));
+        if reason == "rolled_back" && !is_behind {
             let back = before.map_or(after, |before| after.min(before.saturating_sub(1)));
             place.cursor = place.cursor.map(|cursor| cursor.min(back));
         }
@@ -129,7 +130,15 @@ mod tests {
     #[test]
     fn after_a_rollback_the_messages_with_smaller_ids_are_new() {
         let mut positions = at(1_000);
-        assert!(positions.accept_gap("a", 40, Some(50), "rolled_back"));
+        assert!(positions.accept_gap("a", 40, Some(1_050), "rolled_back"));
         assert!(positions.accept("a", 50));
+    }
+
+    #[test]
+    fn a_loss_long_ago_does_not_bring_back_what_was_seen_since() {
+        let mut positions = at(1_000);
+        assert!(positions.accept_gap("a", 40, Some(50), "rolled_back"));
+        assert_eq!(positions.cursor("a"), Some(1_000));
+        assert!(!positions.accept("a", 60));
     }
 }

@@ -78,6 +78,31 @@ fn a_loss_is_told_once_with_the_ids_around_it() {
 }
 
 #[test]
+fn a_loss_is_told_with_the_reason_that_the_server_gives() {
+    let (url, server) = serve(|listener| {
+        let mut peer = Peer::accept(listener);
+        peer.hear();
+        peer.say(&session());
+        peer.say(&json!({"type": "restore", "room": "a", "recovered": false, "messages": [{"id": 9, "text": "x"}]}));
+        peer.say(&json!({"type": "gap", "room": "a", "after": 5, "before": 9, "reason": "rolled_back"}));
+        peer.say(&message(10));
+        peer.hear();
+    });
+    let mut client = Client::connect(hasty(&url).room("a", Start::After(5))).unwrap();
+    let mut gaps = Vec::new();
+    wait_for(&mut client, |event| match event {
+        Event::Gap { after, before, reason, .. } => {
+            gaps.push((after, before, reason));
+            None
+        }
+        event => id_of(event).filter(|id| *id == 10),
+    });
+    assert_eq!(gaps, [(5, Some(9), "rolled_back".to_owned())]);
+    client.close();
+    server.join().unwrap();
+}
+
+#[test]
 fn a_room_asked_for_live_recovers_even_if_the_connection_broke_before_its_first_message() {
     let (url, server) = serve(|listener| {
         let mut first = Peer::accept(listener);

@@ -148,7 +148,8 @@ pub enum Position {
 /// A stretch of a room's log.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    /// In the order of their ids; each one's `prev` is the id of the one before it.
+    /// In the order of their ids; each one's `prev` is the id of the one before it. Only the first may
+    /// lead over a hole, so that each page has one gap at most, before its first message.
     pub messages: Vec<Arc<Message>>,
     /// The room's newest id when the page was read; the origin if the engine knows of none.
     pub head: MessageId,
@@ -173,6 +174,12 @@ impl Hole {
     /// Whether a message with this id was lost.
     pub fn holds(self, id: MessageId) -> bool {
         self.after < id && id <= self.before
+    }
+
+    /// Whether a message follows one from before the loss, because the log went on before the loss was
+    /// noticed.
+    pub fn is_led_over_by(self, message: &Message) -> bool {
+        message.prev <= self.after && self.before < message.id
     }
 }
 

@@ -93,6 +93,8 @@ pub struct Messaging<E> {
     to_read: Vec<(Slot, Slot)>,
     /// Memberships whose log could not be read; tried again by [`Messaging::tick`].
     to_retry: Vec<(Slot, Slot)>,
+    /// Rooms that the engine could not be asked about; tried again by [`Messaging::tick`]. Each once.
+    to_watch: Vec<SlotKey>,
     /// Connections that wait for the session they claim.
     claiming: HashMap<Slot, Box<Claiming>>,
     /// What the clients that poll call themselves.
@@ -118,6 +120,7 @@ impl<E: Default> Messaging<E> {
             idle_fan_outs: Vec::new(),
             to_read: Vec::new(),
             to_retry: Vec::new(),
+            to_watch: Vec::new(),
             claiming: HashMap::new(),
             polls: HashMap::new(),
             untold: HashMap::new(),
@@ -162,6 +165,7 @@ impl<E: Default> Messaging<E> {
         for (client, room) in std::mem::take(&mut self.to_retry) {
             self.read_on(client, room, outlet);
         }
+        self.watch_again();
     }
 
     /// Whether a client may be read from: it has fewer requests under way than it may.

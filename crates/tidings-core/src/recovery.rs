@@ -41,7 +41,7 @@ pub fn gap(cursor: MessageId, page: &Page, now: Timestamp) -> Option<Gap> {
 
 /// Whether some message names one before the hole as the one before it.
 fn leads_over(hole: Hole, page: &Page) -> bool {
-    page.messages.iter().any(|message| message.prev <= hole.after && hole.before < message.id)
+    page.messages.iter().any(|message| hole.is_led_over_by(message))
 }
 
 fn break_in_chain(cursor: MessageId, page: &Page, now: Timestamp) -> Option<Gap> {

@@ -7,9 +7,9 @@ use tidings_core::memory::MemoryEngine;
 use tidings_core::sessions::{Claim, Claimed, Place};
 use tidings_core::telemetry::Counters;
 use tidings_core::{
-    Batch, Collected, Completion, Engine, Entrance, Hub, Inbox, Introduction, Mailbox, Messaging, Now,
-    Outlet, People, Post, Publication, RoomOptions, RoomRules, Slot, SlotKey, SlowConsumerPolicy, Telling,
-    Timestamp, Wiring,
+    Batch, Collected, Completion, Doubt, Engine, Entrance, Hole, Hub, Inbox, Introduction, Mailbox,
+    Messaging, Now, Outlet, People, Post, Publication, RoomOptions, RoomRules, Slot, SlotKey,
+    SlowConsumerPolicy, Telling, Timestamp, Wiring,
 };
 use tidings_protocol::codes::CloseCode;
 use tidings_protocol::{Limits, MessageId, Payload, RoomName, ServerFrame, SessionId, UserId};
@@ -109,16 +109,18 @@ impl Fixture {
     }
 
     fn publish(&self, count: usize) {
-        for _ in 0..count {
-            let publication = Publication {
-                room: self.room.clone(),
-                user: None,
-                key: None,
-                payload: Payload::Text("x".into()),
-                idempotency_key: None,
-            };
-            self.engine.publish(NOW.wall, publication, Completion::ignore());
-        }
+        (0..count).for_each(|_| self.publish_at(NOW.wall));
+    }
+
+    fn publish_at(&self, now: Timestamp) {
+        let publication = Publication {
+            room: self.room.clone(),
+            user: None,
+            key: None,
+            payload: Payload::Text("x".into()),
+            idempotency_key: None,
+        };
+        self.engine.publish(now, publication, Completion::ignore());
     }
 
     fn come_in(&mut self, position: Option<u64>) {
@@ -247,5 +249,55 @@ fn a_session_is_not_refused_to_its_user_by_an_errand_that_only_looks_for_it() {
     assert!(
         matches!(answers[..], [Post::Claimed { result: Claimed::Unknown, .. }]),
         "it has to be looked for again: {answers:?}"
+    );
+}
+
+fn doubt(fixture: &Fixture, head: u64, after: u64, before: u64) -> Post {
+    let hole = Some(Hole { after: MessageId(after), before: MessageId(before) });
+    Post::Doubted(Arc::new(Doubt { room: fixture.room.clone(), head: MessageId(head), hole }))
+}
+
+#[test]
+fn who_is_beyond_a_loss_is_told_of_it_and_still_gets_what_was_not_announced() {
+    let mut fixture = Fixture::new(SlowConsumerPolicy::CatchUp);
+    fixture.come_in(None);
+    fixture.go_on();
+    fixture.publish(2);
+    fixture.go_on();
+    fixture.publish(1);
+    // Its announcement is lost.
+    fixture.mail();
+    let doubt = doubt(&fixture, 1_002, 500, 600);
+    fixture.receive(vec![doubt]);
+    fixture.messaging.fan_out(1_000, &mut fixture.recorder);
+    fixture.go_on();
+    assert_eq!(
+        (&fixture.recorder.ids[..], &fixture.recorder.gaps[..]),
+        (&[1_000, 1_001, 1_002][..], &[(500, 601)][..])
+    );
+}
+
+#[test]
+fn a_page_from_before_a_loss_was_noticed_does_not_hide_it() {
+    let mut fixture = Fixture::new(SlowConsumerPolicy::CatchUp);
+    fixture.come_in(None);
+    fixture.go_on();
+    fixture.recorder.takes = 1;
+    fixture.publish(1);
+    fixture.go_on();
+    fixture.messaging.begin_turn(Now { monotonic_ms: 0, wall: Timestamp(2_000) });
+    fixture.publish_at(Timestamp(2_000));
+    fixture.go_on();
+    fixture.recorder.takes = usize::MAX;
+    fixture.messaging.drained(CLIENT.slot, &mut fixture.recorder);
+    // The page is on its way when it becomes known that ids between its messages were given out.
+    let page = fixture.mail();
+    let doubt = doubt(&fixture, 2_000, 1_000, 1_500);
+    fixture.receive(vec![doubt]);
+    fixture.receive(page);
+    fixture.go_on();
+    assert_eq!(
+        (&fixture.recorder.ids[..], &fixture.recorder.gaps[..]),
+        (&[1_000, 2_000][..], &[(1_000, 1_501)][..])
     );
 }

@@ -67,6 +67,9 @@ limits! {
         /// Each room that a node listens to is compared with its log in Redis this often, however
         /// silent it is.
         engine_check_ms: u64 = 5 * 60_000, 1_000..=DAY_MS;
+        /// Rooms without members on this node whose newest message it remembers after publishing there,
+        /// to notice if Redis loses it. Reached: the one remembered first is forgotten.
+        engine_proofs_max: usize = 16_384, 0..=100_000_000;
     }
 
     "A connection" {

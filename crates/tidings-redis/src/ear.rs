@@ -33,19 +33,18 @@ pub(crate) struct Ear {
     is_up: AtomicBool,
     /// The ledger has work.
     pub(crate) bell: Notify,
-    /// The connection is gone.
+}
+
+/// What one connection tells, and no later one is told.
+#[derive(Default)]
+struct Signals {
     gone: Notify,
     probe_heard: Notify,
 }
 
 impl Ear {
     pub(crate) fn new() -> Self {
-        Self {
-            is_up: AtomicBool::new(false),
-            bell: Notify::new(),
-            gone: Notify::new(),
-            probe_heard: Notify::new(),
-        }
+        Self { is_up: AtomicBool::new(false), bell: Notify::new() }
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -58,12 +57,13 @@ pub(crate) async fn listen(server: Arc<Server>) {
     let mut pause = PAUSE_MIN;
     loop {
         let began = Instant::now();
-        let error = match connect(&server).await {
-            Ok(connection) => listen_once(&server, connection).await,
+        let signals = Arc::new(Signals::default());
+        let error = match connect(&server, &signals).await {
+            Ok(connection) => listen_once(&server, connection, &signals).await,
             Err(error) => error,
         };
-        server.ear.is_up.store(false, Ordering::Release);
-        server.deaf(&error);
+        let has_heard = server.ear.is_up.swap(false, Ordering::AcqRel);
+        server.deaf(&error, has_heard);
         if began.elapsed() > PAUSE_MAX * 2 {
             pause = PAUSE_MIN;
         }
@@ -72,14 +72,15 @@ pub(crate) async fn listen(server: Arc<Server>) {
     }
 }
 
-async fn connect(server: &Arc<Server>) -> Result<MultiplexedConnection, RedisError> {
+async fn connect(server: &Arc<Server>, signals: &Arc<Signals>) -> Result<MultiplexedConnection, RedisError> {
     let pushed = Arc::downgrade(server);
+    let signals = Arc::clone(signals);
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(server.patience))
         .set_response_timeout(Some(server.patience))
         .set_push_sender(move |push: PushInfo| {
             if let Some(server) = pushed.upgrade() {
-                hear(&server, push);
+                hear(&server, &signals, push);
             }
             Ok::<(), ()>(())
         });
@@ -96,15 +97,19 @@ async fn connect(server: &Arc<Server>) -> Result<MultiplexedConnection, RedisErr
 }
 
 /// Listens until the connection is gone, or the node does not hear itself.
-async fn listen_once(server: &Arc<Server>, mut connection: MultiplexedConnection) -> RedisError {
+async fn listen_once(
+    server: &Arc<Server>,
+    mut connection: MultiplexedConnection,
+    signals: &Signals,
+) -> RedisError {
     let mut probes = interval(PROBE_INTERVAL);
     probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard_at = Instant::now();
     server.ear.bell.notify_one();
     loop {
         tokio::select! {
-            () = server.ear.gone.notified() => return broken(std::io::ErrorKind::ConnectionReset),
-            () = server.ear.probe_heard.notified() => {
+            () = signals.gone.notified() => return broken(std::io::ErrorKind::ConnectionReset),
+            () = signals.probe_heard.notified() => {
                 heard_at = Instant::now();
                 if !server.ear.is_up.swap(true, Ordering::AcqRel) {
                     server.hears();
@@ -139,9 +144,9 @@ fn probe(server: &Server) {
     server.voice.ask(probe, Box::new(|_| ()));
 }
 
-/// Does what the ledger asks for.
+/// Does what the ledger asks for, if there is a voice to ask with.
 async fn work(server: &Arc<Server>, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    loop {
+    while server.voice.is_up() {
         let tasks = server.ledger().next_work(BATCH_ROOMS);
         if tasks.is_empty() {
             return Ok(());
@@ -168,16 +173,17 @@ async fn work(server: &Arc<Server>, connection: &mut MultiplexedConnection) -> R
             }
         }
     }
+    Ok(())
 }
 
 /// Runs inside the connection's own task: what is heard is passed on in order, and never waits.
-fn hear(server: &Arc<Server>, push: PushInfo) {
+fn hear(server: &Arc<Server>, signals: &Signals, push: PushInfo) {
     match (push.kind, push.data.as_slice()) {
-        (PushKind::Disconnection, _) => server.ear.gone.notify_one(),
+        (PushKind::Disconnection, _) => signals.gone.notify_one(),
         (PushKind::Message, [Value::BulkString(channel), Value::BulkString(payload)]) => {
             if channel == server.letters.as_bytes() {
                 match payload.is_empty() {
-                    true => server.ear.probe_heard.notify_one(),
+                    true => signals.probe_heard.notify_one(),
                     false => server.letter(payload),
                 }
             } else if let Ok(channel) = str::from_utf8(channel) {

@@ -165,7 +165,7 @@ impl Engine for RedisEngine {
         let mut command = Script::Publish.call(&names);
         command
             .arg(now.0)
-            .arg(server.ledger().seen(room).0)
+            .arg(server.ledger().newest(room).0)
             .arg(self.beginning.of_published(now).0)
             .arg(kept)
             .arg(options.history_bytes)
@@ -178,6 +178,7 @@ impl Engine for RedisEngine {
             .arg(wire::kind(&publication.payload))
             .arg(wire::bytes(&publication.payload))
             .arg(self.limits.idempotency_window_ms.saturating_mul(1_000));
+        let (asked, room) = (Arc::clone(server), room.clone());
         server.voice.ask_durably(
             command,
             Box::new(move |value| {
@@ -185,6 +186,10 @@ impl Engine for RedisEngine {
                     let [id, repeated] = numbers(&value)?;
                     Ok(Published { id: MessageId(id), repeated: repeated == 1 })
                 });
+                // Before anybody is told that the message is stored: who says so must remember it.
+                if let Ok(published) = published {
+                    asked.ledger().stored(&room, published.id);
+                }
                 done.complete(published);
             }),
         );

@@ -5,17 +5,25 @@
 //! continue at `seen`; after any doubt the room's head is asked for, and what is missing is read
 //! from the log and announced in its place. Refuses to announce anything twice or out of order.
 
+mod entry;
+mod proofs;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod property;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use tidings_core::{Completion, Doubt, EngineError, Hole, Hub, Page, Timestamp, recovery};
-use tidings_protocol::{Message, MessageId, RoomName};
+use tidings_protocol::{Limits, MessageId, RoomName};
 
+use self::entry::{Ear, Entry, Lease};
+use self::proofs::{Proof, Proofs};
 use crate::wire::Heard;
-
-/// Announcements kept of one room while its log is read. Beyond: the oldest is dropped, and the log
-/// is read once more.
-const HELD_MAX: usize = 256;
 
 /// Messages read from a log at once to make good what was not heard.
 pub(crate) const REPAIR_MESSAGES: usize = 256;
@@ -26,56 +34,23 @@ pub(crate) struct Ledger {
     linger_us: u64,
     check_us: u64,
     rooms: HashMap<RoomName, Entry>,
+    proofs: Proofs,
     /// Rooms about which the server has to be asked or told something.
     work: VecDeque<RoomName>,
-    /// Every room once, in the order in which their heads were checked last.
-    checks: VecDeque<(Timestamp, RoomName)>,
+    /// Every room once, in the order in which their heads were checked last, and some that were given
+    /// up since: the number tells which.
+    checks: VecDeque<(Timestamp, RoomName, u64)>,
     /// Rooms about which the server did not answer; asked again with the next tick.
     unanswered: Vec<RoomName>,
     /// Rooms without members, in the order in which they are given up.
     left: VecDeque<(Timestamp, RoomName)>,
     /// Counts connections; an answer from an earlier one says nothing.
     connection: u64,
+    /// Counts entries.
+    lives: u64,
+    /// Counts watches.
+    watches: u64,
     repaired: u64,
-}
-
-/// A room that this node listens to, or is about to.
-struct Entry {
-    ear: Ear,
-    /// The newest message announced to the hub; `None` before the first answer.
-    seen: Option<MessageId>,
-    /// Heard while the log is read.
-    held: VecDeque<Arc<Message>>,
-    /// Who wants to know where the log ends.
-    waiting: Vec<Completion<MessageId>>,
-    lease: Lease,
-    /// It is in `work`.
-    is_queued: bool,
-    /// It is in `left`.
-    is_timed: bool,
-    /// The newest hole that members were told of.
-    hole: Option<Hole>,
-}
-
-/// Whether the room is still wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lease {
-    /// The node has members in it.
-    Held,
-    /// It has none, but may have again in a moment.
-    Left,
-    /// It is to be given up.
-    Ended,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ear {
-    /// Not subscribed.
-    Deaf,
-    /// Subscribed; what lies between `seen` and the head is being asked for.
-    Catching,
-    /// Whatever continues at `seen` is announced at once.
-    Live,
 }
 
 /// What the server is to be asked or told about a room.
@@ -87,6 +62,17 @@ pub(crate) enum Task {
     Unsubscribe,
     /// Where its log ends.
     Look,
+}
+
+/// A question for a room's head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// Which connection hears of the room.
+    pub(crate) connection: u64,
+    /// Which watches it answers: all up to this one.
+    watches: u64,
+    /// An id that the server must know to have given out, or it has lost messages.
+    pub(crate) proof: MessageId,
 }
 
 /// What else must be read before a room is whole.
@@ -103,37 +89,43 @@ pub(crate) struct Sight {
 }
 
 impl Ledger {
-    /// Rooms are listened to for `linger_ms` after their last member left, and looked at each
-    /// `check_ms`.
-    pub(crate) fn new(hub: Arc<Hub>, linger_ms: u64, check_ms: u64) -> Self {
+    /// Rooms are listened to for `engine_linger_ms` after their last member left, and looked at each
+    /// `engine_check_ms`.
+    pub(crate) fn new(hub: Arc<Hub>, limits: &Limits) -> Self {
+        // A third, so that a room with members never comes near to being forgotten.
+        let check_ms = (limits.room_forgotten_after_ms / 3).clamp(1_000, limits.engine_check_ms);
         Self {
             hub,
-            linger_us: linger_ms.saturating_mul(1_000),
+            linger_us: limits.engine_linger_ms.saturating_mul(1_000),
             check_us: check_ms.saturating_mul(1_000),
             rooms: HashMap::new(),
+            proofs: Proofs::new(limits.engine_proofs_max),
             work: VecDeque::new(),
             checks: VecDeque::new(),
             left: VecDeque::new(),
             unanswered: Vec::new(),
             connection: 0,
+            lives: 0,
+            watches: 0,
             repaired: 0,
         }
     }
 
     /// The node has members in a room, whose head somebody wants to know.
     pub(crate) fn watch(&mut self, now: Timestamp, room: &RoomName, done: Completion<MessageId>) {
-        let entry = match self.rooms.get_mut(room) {
-            Some(entry) => entry,
-            None => {
-                self.checks.push_back((now, room.clone()));
-                self.rooms.entry(room.clone()).or_insert_with(Entry::new)
-            }
-        };
-        // Who comes back is told the head, so nothing before it may be announced any more.
-        if std::mem::replace(&mut entry.lease, Lease::Held) != Lease::Held && entry.ear == Ear::Live {
-            (entry.ear, entry.seen) = (Ear::Catching, None);
+        if !self.rooms.contains_key(room) {
+            self.lives += 1;
+            let proof = self.proofs.take(room);
+            self.rooms.insert(room.clone(), Entry::new(self.lives, proof));
+            self.checks.push_back((now, room.clone(), self.lives));
+            self.drop_needless_checks();
         }
-        entry.waiting.push(done);
+        let Some(entry) = self.rooms.get_mut(room) else { return };
+        if std::mem::replace(&mut entry.lease, Lease::Held) != Lease::Held {
+            entry.begin_anew();
+        }
+        self.watches += 1;
+        entry.wait(self.watches, done);
         self.queue(room);
     }
 
@@ -152,11 +144,22 @@ impl Ledger {
         }
     }
 
+    /// A message that this node published was stored.
+    pub(crate) fn stored(&mut self, room: &RoomName, id: MessageId) {
+        match self.rooms.get_mut(room) {
+            Some(entry) => entry.proof.raise(id),
+            None => self.proofs.remember(room, Proof::of(id)),
+        }
+    }
+
     /// Gives up rooms that were left long enough ago, and looks at others whose turn it is, at most
     /// `rooms_max` of each.
     pub(crate) fn tick(&mut self, now: Timestamp, rooms_max: usize) {
         for room in std::mem::take(&mut self.unanswered) {
-            self.queue(&room);
+            match self.rooms.contains_key(&room) {
+                true => self.queue(&room),
+                false => self.proofs.show_again(room),
+            }
         }
         for _ in 0..rooms_max {
             let Some((until, _)) = self.left.front() else { break };
@@ -172,16 +175,17 @@ impl Ledger {
             }
         }
         for _ in 0..rooms_max {
-            let Some((checked, _)) = self.checks.front() else { break };
+            let Some((checked, ..)) = self.checks.front() else { break };
             if now.0.saturating_sub(checked.0) < self.check_us {
                 break;
             }
-            let Some((_, room)) = self.checks.pop_front() else { break };
-            if self.rooms.contains_key(&room) {
+            let Some((_, room, life)) = self.checks.pop_front() else { break };
+            if self.rooms.get(&room).is_some_and(|entry| entry.life == life) {
                 self.queue(&room);
-                self.checks.push_back((now, room));
+                self.checks.push_back((now, room, life));
             }
         }
+        self.proofs.forget(now, self.check_us, rooms_max);
     }
 
     /// What is to be done next, for at most `rooms_max` rooms.
@@ -196,7 +200,9 @@ impl Ledger {
                 if entry.ear != Ear::Deaf {
                     tasks.push((room.clone(), Task::Unsubscribe));
                 }
-                self.rooms.remove(&room);
+                if let Some(entry) = self.rooms.remove(&room) {
+                    self.proofs.remember(&room, entry.proof);
+                }
                 continue;
             }
             let task = match entry.ear {
@@ -207,22 +213,36 @@ impl Ledger {
             entry.ear = if entry.ear == Ear::Deaf { Ear::Catching } else { entry.ear };
             tasks.push((room, task));
         }
+        while tasks.len() < rooms_max
+            && let Some(room) = self.proofs.show_next()
+        {
+            tasks.push((room, Task::Look));
+        }
         tasks
     }
 
     /// Whether [`Ledger::next_work`] has something to give.
     pub(crate) fn has_work(&self) -> bool {
-        !self.work.is_empty()
+        !self.work.is_empty() || self.proofs.has_to_show()
     }
 
-    /// What somebody who asks about a room should say that this node has seen of it.
-    pub(crate) fn seen(&self, room: &RoomName) -> MessageId {
-        self.rooms.get(room).and_then(|entry| entry.seen).unwrap_or_default()
+    /// The newest id that this node knows to have been given out in a room: what is published must
+    /// have a greater one.
+    pub(crate) fn newest(&self, room: &RoomName) -> MessageId {
+        self.proof(room).map_or(MessageId::ZERO, |proof| proof.newest)
     }
 
-    /// Which connection a question belongs to.
-    pub(crate) const fn connection(&self) -> u64 {
-        self.connection
+    /// A question for a room's head.
+    pub(crate) fn look(&self, room: &RoomName) -> Look {
+        Look {
+            connection: self.connection,
+            watches: self.watches,
+            proof: self.proof(room).map_or(MessageId::ZERO, Proof::to_show),
+        }
+    }
+
+    fn proof(&self, room: &RoomName) -> Option<&Proof> {
+        self.rooms.get(room).map(|entry| &entry.proof).or_else(|| self.proofs.of(room))
     }
 
     /// Something was published on a room's channel.
@@ -232,9 +252,9 @@ impl Ledger {
             Heard::Hole(hole) => entry.torn(&self.hub, room, hole),
             Heard::Message(message) if entry.ear == Ear::Live => {
                 if Some(message.prev) == entry.seen {
-                    entry.seen = Some(message.id);
+                    entry.advance(message.id);
                     self.hub.announce(&message);
-                } else if entry.seen.is_none_or(|seen| message.id > seen || message.prev < seen) {
+                } else if entry.seen.is_none_or(|seen| message.id > seen) {
                     entry.ear = Ear::Catching;
                     entry.hold(message);
                     self.queue(room);
@@ -248,62 +268,84 @@ impl Ledger {
     pub(crate) fn looked(
         &mut self,
         room: &RoomName,
-        connection: u64,
+        look: Look,
         sight: Result<Sight, EngineError>,
     ) -> Option<Missing> {
-        let entry = self.rooms.get_mut(room)?;
+        let Some(entry) = self.rooms.get_mut(room) else {
+            match sight {
+                Ok(_) => self.proofs.shown(room, look.proof),
+                Err(_) => self.unanswered.push(room.clone()),
+            }
+            return None;
+        };
         let sight = match sight {
             Ok(sight) => sight,
             Err(error) => {
-                entry.waiting.drain(..).for_each(|done| done.complete(Err(error)));
-                if entry.ear == Ear::Catching {
+                entry.answer(look.watches, Err(error));
+                if entry.ear == Ear::Catching || entry.proof.is_doubted() {
                     self.unanswered.push(room.clone());
                 }
                 return None;
             }
         };
-        // Whoever waits waits on: what was announced since the connection broke was not heard.
-        if connection != self.connection {
+        entry.proof.shown(look.proof);
+        entry.proof.raise(sight.head);
+        let is_doubted = entry.proof.is_doubted();
+        // Whoever waits waits on: what was announced since the connection broke was not heard, nor
+        // before the subscription, if the question is from an earlier life of the room.
+        if look.connection != self.connection || entry.ear == Ear::Deaf {
             return None;
         }
-        for done in entry.waiting.drain(..) {
-            done.complete(Ok(sight.head));
-        }
+        // A loss is told before anybody comes in: it does not concern those.
         match (entry.seen, sight.hole) {
-            (None, hole) => entry.hole = hole,
-            (Some(seen), Some(hole)) if hole.after <= seen => entry.torn(&self.hub, room, hole),
-            _ => {}
+            (None, Some(hole)) => drop(entry.learn(hole)),
+            (Some(_), Some(hole)) => entry.torn(&self.hub, room, hole),
+            (_, None) => {}
         }
-        match entry.seen {
-            _ if entry.ear != Ear::Catching => None,
-            Some(seen) if seen < sight.head => Some(Missing { after: seen }),
+        entry.answer(look.watches, Ok(sight.head));
+        let missing = match entry.seen {
+            Some(seen) if seen < sight.head => entry.read_on().map(|after| Missing { after }),
+            _ if entry.ear == Ear::Live || entry.reading.is_some() => None,
             _ => {
                 self.settle(room, sight.head);
                 None
             }
+        };
+        if is_doubted {
+            self.queue(room);
         }
+        missing
     }
 
-    /// What a room's log holds after `seen`. Gives what else is to be read.
+    /// What a room's log holds after a place, where [`Missing`] asked for it. Gives what else is to be
+    /// read.
     pub(crate) fn filled(
         &mut self,
         now: Timestamp,
         room: &RoomName,
         connection: u64,
+        after: MessageId,
         page: Result<Page, EngineError>,
     ) -> Option<Missing> {
         let entry = self.rooms.get_mut(room)?;
-        if connection != self.connection || entry.ear != Ear::Catching {
+        if connection != self.connection || entry.reading != Some(after) {
             return None;
         }
+        entry.reading = None;
         let Ok(page) = page else {
             self.unanswered.push(room.clone());
             return None;
         };
         let mut seen = entry.seen?;
+        if seen != after {
+            // A loss was noticed meanwhile, which the page knows nothing of.
+            return entry.read_on().map(|after| Missing { after });
+        }
         if let Some(_gap) = recovery::gap(seen, &page, now) {
-            // What lies between cannot be had; each member finds out what that means for it.
-            self.hub.doubt(&Arc::new(Doubt { room: room.clone(), head: page.head, hole: page.hole }));
+            // What lies between cannot be had; each member finds out what that means for it. An old
+            // hole is not the reason, and who came after it has nothing to do with it.
+            let hole = page.hole.filter(|&hole| entry.learn(hole));
+            self.hub.doubt(&Arc::new(Doubt { room: room.clone(), head: page.head, hole }));
             seen = page.messages.first().map_or(page.head, |first| first.prev).max(seen);
         }
         for message in page.messages.iter().filter(|message| message.id > seen) {
@@ -311,9 +353,9 @@ impl Ledger {
             self.hub.announce(message);
         }
         seen = page.messages.last().map_or(seen, |last| last.id).max(seen);
-        entry.seen = Some(seen);
+        entry.advance(seen);
         if seen < page.head && !page.messages.is_empty() {
-            return Some(Missing { after: seen });
+            return entry.read_on().map(|after| Missing { after });
         }
         self.settle(room, page.head);
         None
@@ -322,21 +364,32 @@ impl Ledger {
     /// The connection broke, or was never there: every room has to be subscribed to again.
     pub(crate) fn disconnected(&mut self) {
         self.connection += 1;
-        self.unanswered.clear();
         let rooms: Vec<_> = self.rooms.keys().cloned().collect();
         for room in rooms {
             if let Some(entry) = self.rooms.get_mut(&room) {
-                entry.ear = Ear::Deaf;
-                entry.held.clear();
+                entry.go_deaf();
             }
             self.queue(&room);
         }
     }
 
-    /// The server does not answer: nobody is left to wait.
+    /// The server does not answer. Whoever answers next may be another one, which has lost messages.
+    pub(crate) fn went_away(&mut self) {
+        let rooms: Vec<_> = self.rooms.keys().cloned().collect();
+        for room in rooms {
+            if let Some(entry) = self.rooms.get_mut(&room) {
+                entry.proof.doubt();
+            }
+            self.queue(&room);
+        }
+        self.proofs.show_all();
+        self.refuse_waiting();
+    }
+
+    /// Nobody is left to wait.
     pub(crate) fn refuse_waiting(&mut self) {
         for entry in self.rooms.values_mut() {
-            entry.waiting.drain(..).for_each(|done| done.complete(Err(EngineError::Unavailable)));
+            entry.answer(self.watches, Err(EngineError::Unavailable));
         }
     }
 
@@ -345,25 +398,8 @@ impl Ledger {
         (self.rooms.len(), self.repaired)
     }
 
-    /// The log was read up to `head`: what was heard meanwhile follows, as far as it continues.
     fn settle(&mut self, room: &RoomName, head: MessageId) {
-        let Some(entry) = self.rooms.get_mut(room) else { return };
-        let mut seen = entry.seen.unwrap_or_default().max(head);
-        entry.ear = Ear::Live;
-        while let Some(message) = entry.held.pop_front() {
-            if message.id <= seen {
-                continue;
-            }
-            if message.prev != seen {
-                entry.held.push_front(message);
-                entry.ear = Ear::Catching;
-                break;
-            }
-            seen = message.id;
-            self.hub.announce(&message);
-        }
-        entry.seen = Some(seen);
-        if entry.ear == Ear::Catching {
+        if self.rooms.get_mut(room).is_some_and(|entry| entry.settle(&self.hub, head)) {
             self.queue(room);
         }
     }
@@ -375,36 +411,12 @@ impl Ledger {
             self.work.push_back(room.clone());
         }
     }
-}
 
-impl Entry {
-    const fn new() -> Self {
-        Self {
-            ear: Ear::Deaf,
-            seen: None,
-            held: VecDeque::new(),
-            waiting: Vec::new(),
-            lease: Lease::Held,
-            is_queued: false,
-            is_timed: false,
-            hole: None,
+    /// Rooms that come and go leave a check behind each time.
+    fn drop_needless_checks(&mut self) {
+        if self.checks.len() > 2 * self.rooms.len() + 64 {
+            let rooms = &self.rooms;
+            self.checks.retain(|(_, room, life)| rooms.get(room).is_some_and(|entry| entry.life == *life));
         }
-    }
-
-    fn hold(&mut self, message: Arc<Message>) {
-        if self.held.len() == HELD_MAX {
-            self.held.pop_front();
-        }
-        self.held.push_back(message);
-    }
-
-    /// The server has lost messages. The log goes on behind them.
-    fn torn(&mut self, hub: &Hub, room: &RoomName, hole: Hole) {
-        if self.hole.is_some_and(|known| known.before >= hole.before) {
-            return;
-        }
-        self.hole = Some(hole);
-        hub.doubt(&Arc::new(Doubt { room: room.clone(), head: hole.before, hole: Some(hole) }));
-        self.seen = self.seen.map(|seen| if hole.after <= seen { seen.max(hole.before) } else { seen });
     }
 }

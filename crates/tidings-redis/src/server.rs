@@ -69,8 +69,6 @@ impl Server {
     ) -> Arc<Self> {
         let (voice, requests) = Voice::new(limits.engine_requests_max, config.replicas_min);
         let keys = Keys::new(&config.prefix);
-        // A third, so that a room with members never comes near to being forgotten.
-        let check_ms = (limits.room_forgotten_after_ms / 3).clamp(1_000, limits.engine_check_ms);
         let server = Arc::new(Self {
             name: source.name(),
             letters: keys.letters(&config.node),
@@ -78,7 +76,7 @@ impl Server {
             patience: config.patience,
             voice,
             ear: Ear::new(),
-            ledger: Mutex::new(Ledger::new(Arc::clone(hub), limits.engine_linger_ms, check_ms)),
+            ledger: Mutex::new(Ledger::new(Arc::clone(hub), limits)),
             nodes: Mutex::new(Nodes::new(&config.node)),
             correspondent: OnceLock::new(),
             limits: Arc::clone(limits),
@@ -100,7 +98,7 @@ impl Server {
                     }
                 }
                 Err(error) => {
-                    speaking.ledger().refuse_waiting();
+                    speaking.ledger().went_away();
                     tracing::warn!(redis = speaking.name, %error, "RedisUnavailable");
                 }
             };
@@ -230,13 +228,10 @@ impl Server {
 
     /// Asks where a room's log ends, for the ledger.
     pub(crate) fn look(self: &Arc<Self>, room: &RoomName) {
-        let (connection, seen) = {
-            let ledger = self.ledger();
-            (ledger.connection(), ledger.seen(room))
-        };
+        let look = self.ledger().look(room);
         let mut command = Script::Watch.call(&[self.keys.log(room), self.keys.meta(room)]);
         command
-            .arg(seen.0)
+            .arg(look.proof.0)
             .arg(self.keys.channel(room))
             .arg(self.beginning.of_watched(self.now()).0)
             .arg(self.limits.room_forgotten_after_ms.max(1));
@@ -245,9 +240,9 @@ impl Server {
             command,
             Box::new(move |value| {
                 let sight = value.and_then(|value| sight(&value));
-                let missing = server.note(|ledger| ledger.looked(&room, connection, sight));
+                let missing = server.note(|ledger| ledger.looked(&room, look, sight));
                 if let Some(missing) = missing {
-                    server.fill(room, connection, missing.after);
+                    server.fill(room, look.connection, missing.after);
                 }
             }),
         );
@@ -260,7 +255,7 @@ impl Server {
         let done = Completion::new({
             let room = room.clone();
             move |page| {
-                let missing = server.note(|ledger| ledger.filled(now, &room, connection, page));
+                let missing = server.note(|ledger| ledger.filled(now, &room, connection, after, page));
                 if let Some(missing) = missing {
                     server.fill(room, connection, missing.after);
                 }
@@ -323,9 +318,15 @@ impl Server {
         tracing::info!(redis = self.name, "RedisHeard");
     }
 
-    /// The ear hears no more.
-    pub(crate) fn deaf(&self, error: &RedisError) {
-        self.ledger().disconnected();
+    /// The ear hears no more. Who waits to come in waits for the next connection, unless this one was
+    /// no good from the beginning.
+    pub(crate) fn deaf(&self, error: &RedisError, has_heard: bool) {
+        let mut ledger = self.ledger();
+        ledger.disconnected();
+        if !has_heard {
+            ledger.refuse_waiting();
+        }
+        drop(ledger);
         tracing::warn!(redis = self.name, %error, "RedisNotHeard");
     }
 }
@@ -356,7 +357,8 @@ fn page(room: &RoomName, value: &Value, limits: &Limits) -> Result<Page, EngineE
     for entry in entries {
         let Some(message) = wire::entry(room, entry, limits) else { break };
         // A page is a stretch without a break: what follows one is read by itself.
-        if page.messages.last().is_some_and(|last| last.id != message.prev) {
+        let is_torn = page.hole.is_some_and(|hole| hole.is_led_over_by(&message));
+        if page.messages.last().is_some_and(|last| last.id != message.prev || is_torn) {
             break;
         }
         page.messages.push(message);

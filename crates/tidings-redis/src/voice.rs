@@ -37,7 +37,7 @@ pub(crate) struct Request {
 pub(crate) struct Voice {
     requests: mpsc::Sender<Request>,
     is_up: AtomicBool,
-    /// Rung to leave the connection for a new one.
+    /// Rung to leave the connection for a new one. Never rung for a connection to come.
     again: Notify,
     asked: AtomicU64,
     refused: AtomicU64,
@@ -87,7 +87,7 @@ impl Voice {
 
     /// Leaves the connection for a new one: it may lead nowhere without knowing.
     pub(crate) fn reconnect(&self) {
-        self.again.notify_one();
+        self.again.notify_waiters();
     }
 
     /// Requests since the start, and those that were refused.

@@ -33,16 +33,24 @@ impl<E: Default> Messaging<E> {
     }
 
     /// Announcements may be missing: members who stand before the head, or where the log has a hole,
-    /// read it. Who is beyond the hole already has nothing to read, and is told.
+    /// read it. Who is beyond the hole already would not find it there, and is told.
     pub(super) fn doubted(&mut self, doubt: &Doubt, outlet: &mut impl Outlet<Encoded = E>) {
         let Some(slot) = self.rooms.find(doubt.room.as_str()) else { return };
         let Some(room) = self.rooms.room_mut(slot) else { return };
         room.head = room.head.max(doubt.head);
+        // A page that is on its way may be from before the loss was noticed.
+        room.hole = doubt.hole.map(Box::new).or(room.hole.take());
+        let requests = &self.requests;
         let mut beyond = Vec::new();
-        for member in room.members.iter_mut().filter(|member| member.pace == Pace::Live) {
+        // Who is just coming in reads the log first, or has no part in what was before.
+        for member in room.members.iter_mut().filter(|member| !requests.contains_key(&(member.slot, slot))) {
             if doubt.hole.is_some_and(|hole| hole.before < member.cursor) {
                 beyond.push(member.slot);
-            } else if member.cursor < doubt.head || doubt.hole.is_some_and(|hole| hole.holds(member.cursor)) {
+            }
+            let is_behind = member.cursor < doubt.head;
+            if member.pace == Pace::Live
+                && (is_behind || doubt.hole.is_some_and(|hole| hole.holds(member.cursor)))
+            {
                 member.pace = Pace::Lagging;
                 self.to_read.push((member.slot, slot));
             }
@@ -249,6 +257,7 @@ impl<E: Default> Messaging<E> {
             return;
         }
         let (client, slot) = (key.client.slot, key.room.slot);
+        let room_hole = self.rooms.room(slot).and_then(|room| room.hole.as_deref().copied());
         let Some(member) = self.rooms.member_mut(client, slot) else { return };
         // A connection that left and came back meanwhile has another cursor, and another page on
         // its way.
@@ -256,10 +265,15 @@ impl<E: Default> Messaging<E> {
             return;
         }
         member.pace = Pace::Lagging;
-        let Ok(page) = page else {
+        let Ok(mut page) = page else {
             self.to_retry.push((client, slot));
             return;
         };
+        if let Some(known) = room_hole
+            && page.hole.is_none_or(|hole| hole.before < known.before)
+        {
+            page.hole = Some(known);
+        }
         let gap = recovery::gap(member.cursor, &page, self.now.wall);
         // What lies before the page cannot be had; from here on the chain holds.
         member.cursor = page.messages.first().map_or(page.head, |first| first.prev);

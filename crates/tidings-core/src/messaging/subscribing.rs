@@ -142,11 +142,27 @@ impl<E: Default> Messaging<E> {
         let policy = self.wiring.rules.of(name).slow_consumer;
         let room = self.rooms.open(name, policy);
         self.wiring.hub.enter(name, self.wiring.shard);
-        let mailbox = Arc::clone(&self.wiring.mailbox);
         let key = self.rooms.room_key(room).expect("it was just opened");
+        self.watch(key, name);
+        room
+    }
+
+    fn watch(&self, key: SlotKey, name: &RoomName) {
+        let mailbox = Arc::clone(&self.wiring.mailbox);
         let done = Completion::new(move |head| mailbox.post(Post::Watched { room: key, head }));
         self.wiring.engine.watch(self.now.wall, name, done);
-        room
+    }
+
+    /// Asks again for rooms whose head the engine could not tell.
+    pub(super) fn watch_again(&mut self) {
+        for key in std::mem::take(&mut self.to_watch) {
+            let room = Some(key.slot).filter(|_| self.rooms.holds(key));
+            if let Some(room) = room.and_then(|slot| self.rooms.room(slot))
+                && !room.watched
+            {
+                self.watch(key, &room.name);
+            }
+        }
     }
 
     /// The engine announces a room's messages from now on: whoever waited for that goes on.
@@ -175,12 +191,26 @@ impl<E: Default> Messaging<E> {
             let Some(request) = self.requests.remove(&(client, slot)) else { continue };
             match head {
                 Ok(_) => self.settle(client, slot, request, outlet),
+                Err(EngineError::Unavailable) if self.comes_with_its_rooms(client, &request) => {
+                    self.requests.insert((client, slot), request);
+                    self.to_watch.retain(|&other| other != key);
+                    self.to_watch.push(key);
+                }
                 Err(error) => {
                     self.exit(client, slot);
                     self.refuse(client, error.code(), &request.answer.ticket(), outlet);
                 }
             }
             self.place(client, outlet);
+        }
+    }
+
+    /// Whether a connection is to be in a room because it is there, and has not asked for it by itself:
+    /// it would not ask again, and be in the room no more without knowing.
+    fn comes_with_its_rooms(&self, client: Slot, request: &JoinRequest) -> bool {
+        match request.answer {
+            Answer::Silent | Answer::Restore => true,
+            Answer::Joined { .. } => self.clients[client as usize].feed,
         }
     }
 

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use tidings_protocol::{Message, MessageId, RoomName};
 
 use super::batch::Batch;
+use crate::engine::Hole;
 use crate::options::SlowConsumerPolicy;
 use crate::slots::Slot;
 
@@ -54,6 +55,8 @@ pub(crate) struct Room<E> {
     pub(crate) head: MessageId,
     pub(crate) watched: bool,
     pub(crate) policy: SlowConsumerPolicy,
+    /// The newest loss this shard was told of. Boxed because hardly a room has one.
+    pub(crate) hole: Option<Box<Hole>>,
     /// Boxed because most rooms are silent most of the time.
     pub(crate) fan_out: Option<Box<FanOut<E>>>,
 }
@@ -76,7 +79,15 @@ pub(crate) type Moved = [Option<(Slot, usize)>; 2];
 
 impl<E: Default> Room<E> {
     pub(crate) fn new(name: RoomName, policy: SlowConsumerPolicy) -> Self {
-        Self { name, members: SmallVec::new(), head: MessageId::ZERO, watched: false, policy, fan_out: None }
+        Self {
+            name,
+            members: SmallVec::new(),
+            head: MessageId::ZERO,
+            watched: false,
+            policy,
+            hole: None,
+            fan_out: None,
+        }
     }
 
     /// Queues an announced message, as one of at most `batches_max` batches. Says whether the room

@@ -22,19 +22,20 @@ end
 -- Where the room's log ends, given what its meta says. A caller who has seen a greater id proves
 -- that the server has lost messages (a failover to a replica that lagged, a restart without a disk):
 -- the log goes on behind them, so that no id is given twice, and the loss is remembered as a hole.
+-- It goes on with an id that no message has: who comes in after the loss stands there, and not where
+-- those stand who saw the last message that was lost.
 -- `birth` is for a room that is not known: where it begins.
 local function head_of(known, meta, channel, seen, birth)
   local head = tonumber(known or false)
   if head and head >= seen then return head end
   local lost_after = head or 0
   if not head then
-    head = math.max(birth, seen)
+    head = seen > 0 and math.max(birth, seen + 1) or birth
     redis.call('HSET', meta, 'head', text(head), 'birth', text(head), 'bytes', '0')
-  end
-  if seen > lost_after then
-    head = seen
+  else
+    head = seen + 1
     redis.call('HSET', meta, 'head', text(head))
-    tear(meta, channel, lost_after, seen)
   end
+  if seen > 0 then tear(meta, channel, lost_after, seen) end
   return head
 end

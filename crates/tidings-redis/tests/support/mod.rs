@@ -39,8 +39,21 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// Takes connections on another port, where a server was that has gone.
+    pub(crate) fn move_to(&mut self, port: u16) {
+        assert_eq!(self.command(&["CONFIG", "SET", "port", &port.to_string()]), "OK");
+        self.port = port;
+    }
+
     /// Starts the process and waits until it takes connections.
     pub(crate) fn launch(&mut self) {
+        let probe = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
+        assert!(
+            probe.is_ok(),
+            "redis-server is missing: run cargo xtask test, or apt-get install redis-server"
+        );
+        let log = self.directory.path().join("redis.log");
+        let _ = std::fs::remove_file(&log);
         // The shell ends the server when its own standard input closes, which also happens when this
         // process is killed.
         let script = "redis-server \"$@\" >redis.log 2>&1 & echo $!; cat >/dev/null; kill -9 $!";
@@ -59,8 +72,7 @@ impl Redis {
             .expect("sh tells the pid");
         self.pid = line.trim().parse().expect("a pid is a number");
         self.guard = Some(guard);
-        let log = self.directory.path().join("redis.log");
-        wait_for("redis-server takes connections (install it with: cargo xtask test)", || {
+        wait_for("redis-server takes connections", || {
             std::fs::read_to_string(&log).is_ok_and(|log| log.contains("Ready to accept connections"))
         });
     }

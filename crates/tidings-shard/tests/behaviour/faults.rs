@@ -2,6 +2,7 @@
 //! engines whose answers come late.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tidings_core::engine::EngineGauges;
 use tidings_core::telemetry::Counter;
@@ -16,6 +17,8 @@ use crate::support::{Held, Seen, Setup};
 /// Panics when somebody speaks in the room `panic`, and fails in the room `broken`.
 struct Faulty {
     engine: Arc<dyn Engine>,
+    /// Looks at the room `late` that fail before one does not.
+    late: AtomicUsize,
 }
 
 impl Engine for Faulty {
@@ -43,6 +46,10 @@ impl Engine for Faulty {
     fn watch(&self, now: Timestamp, room: &RoomName, done: Completion<MessageId>) {
         match room.as_str() {
             "unwatchable" => done.complete(Err(EngineError::Unavailable)),
+            "late" if self.late.load(Ordering::Relaxed) > 0 => {
+                self.late.fetch_sub(1, Ordering::Relaxed);
+                done.complete(Err(EngineError::Unavailable));
+            }
             _ => self.engine.watch(now, room, done),
         }
     }
@@ -71,7 +78,7 @@ impl Engine for Faulty {
 }
 
 fn faulty(setup: &mut Setup) {
-    setup.engine = Box::new(|engine| Arc::new(Faulty { engine }));
+    setup.engine = Box::new(|engine| Arc::new(Faulty { engine, late: AtomicUsize::new(3) }));
 }
 
 #[test]
@@ -124,6 +131,20 @@ fn a_room_that_cannot_be_watched_is_not_joined() {
     assert!(matches!(world.frame(ana), Received::Error(error) if error.code == "engine_unavailable"));
     world.say(ana, "still in one room");
     assert_eq!(world.texts(ana), ["still in one room"]);
+}
+
+#[test]
+fn who_comes_with_its_rooms_while_the_engine_is_away_is_in_them_when_it_is_back() {
+    let mut setup = Setup::default();
+    faulty(&mut setup);
+    let mut world = setup.build();
+    let ana = world.enter("/ws/late");
+    for _ in 0..5 {
+        world.advance(1_000);
+    }
+    world.take(ana);
+    world.say(ana, "at last");
+    assert_eq!(world.texts(ana), ["at last"]);
 }
 
 #[test]

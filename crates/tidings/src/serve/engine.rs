@@ -14,6 +14,10 @@ use super::now;
 use crate::exit::Failure;
 use crate::settings::{RedisSettings, Settings};
 
+/// A starting node waits at least so long for its servers, however little patience it has later: it
+/// has to connect, load scripts and hear itself.
+const START_MIN: Duration = Duration::from_secs(3);
+
 /// How often a starting node looks whether its servers are there.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -55,7 +59,7 @@ pub(super) fn start(
             looks.tick().await;
         }
     };
-    match runtime.block_on(async { timeout(patience, ready).await }) {
+    match runtime.block_on(async { timeout(patience.max(START_MIN), ready).await }) {
         Ok(()) => {
             // The others know that this node lives before they see anything of it.
             engine.tick(now());
