@@ -138,11 +138,12 @@ fn who_comes_with_its_rooms_while_the_engine_is_away_is_in_them_when_it_is_back(
     let mut setup = Setup::default();
     faulty(&mut setup);
     let mut world = setup.build();
-    let ana = world.enter("/ws/late");
+    let ana = world.connect("/ws/late");
+    assert!(world.take(ana).is_empty(), "what is said after it was let in, it must get");
     for _ in 0..5 {
         world.advance(1_000);
     }
-    world.take(ana);
+    world.greeted(ana);
     world.say(ana, "at last");
     assert_eq!(world.texts(ana), ["at last"]);
 }
