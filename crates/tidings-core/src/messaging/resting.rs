@@ -29,6 +29,18 @@ impl<E: Default> Messaging<E> {
         PollEnd { cursor, session, rests }
     }
 
+    /// Whether it is not known yet what there is for a client: its session, its rooms' ends or their
+    /// logs are being asked for.
+    pub fn is_looking(&self, slot: Slot) -> bool {
+        let Some(client) = self.clients.get(slot as usize) else { return false };
+        client.standing == Standing::Claiming
+            || client.placing
+            || self.rooms.of(slot).as_slice().iter().any(|subscription| {
+                let member = self.rooms.member(slot, subscription.room);
+                member.is_some_and(|member| matches!(member.pace, Pace::Waiting | Pace::Reading))
+            })
+    }
+
     /// Whether the session of a poll rests on this connection.
     pub fn rests(&self, slot: Slot) -> bool {
         self.clients.get(slot as usize).is_some_and(|client| client.standing == Standing::Resting)

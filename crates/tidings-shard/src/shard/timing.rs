@@ -11,6 +11,9 @@ use crate::connection::Phase;
 use crate::head::Refused;
 use crate::io::Io;
 
+/// After so long one looks again whether the engine has answered for a poll that is over.
+const LOOK_AGAIN_MS: u64 = 5;
+
 impl<I: Io> Shard<I> {
     pub(super) fn expire_timers(&mut self) {
         let mut expired = std::mem::take(&mut self.expired);
@@ -44,6 +47,12 @@ impl<I: Io> Shard<I> {
             return self.connections.set_timer(slot, allowed_ms - silent_ms);
         }
         match connection.phase {
+            // What the log has for it is on its way: an empty answer would say that there is nothing.
+            Phase::Poll
+                if self.messaging.is_looking(slot) && silent_ms < allowed_ms + limits.engine_timeout_ms =>
+            {
+                self.connections.set_timer(slot, LOOK_AGAIN_MS);
+            }
             Phase::Head if rests => {
                 self.messaging.stop_resting(slot);
                 self.connections.set_timer(slot, limits.http_idle_timeout_ms.saturating_sub(silent_ms));

@@ -532,3 +532,24 @@ fn a_poll_of_several_rooms_is_told_nothing_before_it_can_be_told_where_it_stands
     let polling = poll(&mut world, &path);
     assert_eq!(texts(&answered(&mut world, polling)), ["two"]);
 }
+
+#[test]
+fn a_poll_that_does_not_wait_still_gets_what_its_room_has_however_late_the_engine_tells() {
+    let held = Held::default();
+    let mut world = Setup { engine: held.engine(), ..Setup::default() }.build();
+    let first = poll(&mut world, "/poll/ana?room=a&timeout_s=0");
+    world.advance(100);
+    let first = answered(&mut world, first);
+    let from = first["cursor"].as_str().expect("its room's end is known");
+    world.publish("a", "missed");
+    held.hold(true);
+    let second = poll(&mut world, &format!("/poll/ana?room=a&timeout_s=0&cursor={from}"));
+    world.advance(1_000);
+    assert!(world.client(second).seen.is_empty(), "that there is nothing would not be true");
+    held.hold(false);
+    held.release_all();
+    world.advance(100);
+    held.release_all();
+    world.advance(100);
+    assert_eq!(answered(&mut world, second)["data"]["text"], "missed");
+}
