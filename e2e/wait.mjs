@@ -45,3 +45,18 @@ export class Arrivals {
     return [...this.#entries];
   }
 }
+
+/** Something that changes, and who waits for it to have changed enough. */
+export class Watched {
+  #waiting = [];
+
+  changed() {
+    this.#waiting.filter(({ is_so }) => is_so()).forEach(({ resolve }) => resolve());
+    this.#waiting = this.#waiting.filter(({ is_so }) => !is_so());
+  }
+
+  until(what, is_so) {
+    if (is_so()) return Promise.resolve();
+    return soon(what, new Promise((resolve) => this.#waiting.push({ is_so, resolve })));
+  }
+}
