@@ -97,8 +97,7 @@ impl RedisEngine {
         if config.addresses.is_empty() {
             return Err(ConfigError::NoAddress);
         }
-        // The program may have chosen one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        choose_cryptography();
         let root = config.root_certificate.as_deref();
         let sources = config
             .addresses
@@ -131,6 +130,11 @@ impl RedisEngine {
     fn server(&self, room: &RoomName) -> &Arc<Server> {
         &self.servers[self.placement.of(room.as_str())]
     }
+}
+
+/// For TLS, unless the program has chosen one already.
+pub(crate) fn choose_cryptography() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 impl Beginning {

@@ -7,6 +7,7 @@
 
 mod ear;
 mod engine;
+pub mod examine;
 mod keys;
 mod ledger;
 mod listing;

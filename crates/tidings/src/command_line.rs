@@ -28,7 +28,7 @@ pub(crate) enum Command {
     Publish(publish::Args),
     /// Print the messages of a room as they come; loses none when the connection breaks.
     Tail(tail::Args),
-    /// Check this machine against the settings: file descriptors, memory, listen queue, ports.
+    /// Check this machine against the settings: file descriptors, memory, listen queue, ports, Redis.
     Doctor(Box<doctor::Args>),
     /// Measure: load from client processes of its own, latency, losses, CPU per delivery.
     Bench(bench::Args),

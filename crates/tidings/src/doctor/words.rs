@@ -16,7 +16,7 @@ impl State {
 
 /// One line, and one below it for the remedy.
 pub(super) fn plain(check: &Check) -> String {
-    let line = format!("{:<5}{:<17}{}", check.state.name(), check.name.replace('_', " "), check.found);
+    let line = format!("{:<5}{:<19}{}", check.state.name(), check.name.replace('_', " "), check.found);
     if check.remedy.is_empty() { line } else { format!("{line}\n{:5}-> {}", "", check.remedy) }
 }
 
