@@ -18,6 +18,7 @@ pub mod outlet;
 pub mod people;
 pub mod presence;
 pub mod recovery;
+pub mod registry;
 pub mod rights;
 pub mod rooms;
 mod schedule;
@@ -37,7 +38,8 @@ pub use messaging::{Entrance, Introduction, Manner, Messaging, Now, PollEnd, Wir
 pub use options::{RoomOptions, RoomRules, SlowConsumerPolicy};
 pub use outlet::{Outlet, Telling};
 pub use people::People;
-pub use presence::{Presence, RoomPresence};
+pub use presence::{Presence, RoomChanges, RoomPresence};
+pub use registry::Registry;
 pub use rights::Identity;
 pub use rooms::Batch;
 pub use slots::{Slot, SlotKey, Slots};

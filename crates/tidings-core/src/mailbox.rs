@@ -14,6 +14,7 @@ use crate::engine::{EngineError, Page, Published};
 use crate::event::Event;
 use crate::hub::{Doubt, Inbox};
 use crate::messaging::{ErrandAnswer, ErrandKey, Ticket};
+use crate::presence::RoomPresence;
 use crate::rooms::SubscriptionKey;
 use crate::sessions::{Claim, Claimed};
 use crate::slots::{Slot, SlotKey};
@@ -62,6 +63,15 @@ pub enum Post {
         query: HistoryQuery,
         /// What was read.
         page: Result<Page, EngineError>,
+    },
+    /// Answer to a client's `presence`, where other nodes know of users too.
+    PresenceRead {
+        /// Who asked.
+        asker: SlotKey,
+        /// What was asked.
+        query: PresenceQuery,
+        /// What was found.
+        page: Result<RoomPresence, EngineError>,
     },
     /// Somebody asks for a session that a connection of this shard has, or had.
     Claim {
@@ -117,6 +127,15 @@ pub struct HistoryQuery {
     pub after: MessageId,
     /// At most so many.
     pub messages_max: usize,
+    /// Where the answer goes.
+    pub ticket: Ticket,
+}
+
+/// A client's question for the users of a room.
+#[derive(Debug)]
+pub struct PresenceQuery {
+    /// The room.
+    pub room: RoomName,
     /// Where the answer goes.
     pub ticket: Ticket,
 }

@@ -12,6 +12,7 @@ mod commands;
 mod delivering;
 mod errands;
 mod placing;
+mod resting;
 mod subscribing;
 mod telling;
 
@@ -31,7 +32,7 @@ use crate::mailbox::{Mailbox, Post};
 use crate::options::RoomRules;
 use crate::outlet::{Outlet, Telling};
 use crate::people::People;
-use crate::rooms::Rooms;
+use crate::rooms::{IdleFanOuts, Rooms};
 use crate::slots::{Slot, SlotKey};
 use crate::telemetry::{Counter, Counters};
 
@@ -86,6 +87,8 @@ pub struct Messaging<E> {
     requests: HashMap<(Slot, Slot), JoinRequest>,
     /// Rooms with batches on their way, served in turn.
     fanning: VecDeque<SlotKey>,
+    /// Used by the next rooms that have something on its way.
+    idle_fan_outs: IdleFanOuts<E>,
     /// Memberships (connection, room) that fell behind although their connection flows.
     to_read: Vec<(Slot, Slot)>,
     /// Memberships whose log could not be read; tried again by [`Messaging::tick`].
@@ -112,6 +115,7 @@ impl<E: Default> Messaging<E> {
             rooms: Rooms::new(),
             requests: HashMap::new(),
             fanning: VecDeque::new(),
+            idle_fan_outs: Vec::new(),
             to_read: Vec::new(),
             to_retry: Vec::new(),
             claiming: HashMap::new(),
@@ -141,6 +145,7 @@ impl<E: Default> Messaging<E> {
                 self.published(publisher, &room, &ticket, result, outlet);
             }
             Post::HistoryRead { asker, query, page } => self.history_read(asker, &query, page, outlet),
+            Post::PresenceRead { asker, query, page } => self.presence_read(asker, &query, page, outlet),
             Post::Claim { holder, claim } => self.asked_for(holder, &claim, outlet),
             Post::Claimed { claim, result } => self.claimed(&claim, result, outlet),
             Post::Errand { holder, session, frame, errand } => {

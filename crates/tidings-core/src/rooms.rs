@@ -13,7 +13,7 @@ use tidings_protocol::{MessageId, RoomName};
 
 pub use batch::Batch;
 pub(crate) use batch::Standing;
-pub(crate) use room::{Member, Pace, Room};
+pub(crate) use room::{IdleFanOuts, Member, Pace, Room};
 
 use crate::options::SlowConsumerPolicy;
 use crate::slots::{Slot, SlotKey, Slots};

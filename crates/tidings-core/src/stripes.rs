@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-const STRIPES: usize = 64;
+pub(crate) const STRIPES: usize = 64;
 
 /// Pieces of work done under a lock before it is given back to those who wait for it.
 const SLICE: usize = 256;
@@ -63,7 +63,8 @@ impl<S: Default> Stripes<S> {
         (0..STRIPES).map(|stripe| of(&self.lock(stripe))).sum()
     }
 
-    fn lock(&self, stripe: usize) -> MutexGuard<'_, S> {
+    /// Locks one of the stripes, by its number below [`STRIPES`].
+    pub(crate) fn lock(&self, stripe: usize) -> MutexGuard<'_, S> {
         // Whoever panicked under the lock has lost their own change; the table serves the others.
         self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner)
     }

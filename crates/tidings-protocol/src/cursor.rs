@@ -64,6 +64,11 @@ impl Cursor {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
+    /// The position that the cursor of one room tells; `None` if it is none of one room.
+    pub fn message_id(text: &str) -> Option<MessageId> {
+        parse_id(text)
+    }
+
     /// The positions that a cursor tells of these rooms, in the order in which they are named here;
     /// `None` for one it does not know. A message id is the position in the only room, apart from a
     /// user's own. Costs what the text's length costs, which `head_bytes_max` bounds.
@@ -91,8 +96,9 @@ impl Cursor {
 
 /// As it is written only: a sign or leading zeros would be another spelling of the same cursor.
 fn parse_id(text: &str) -> Option<MessageId> {
-    let id = MessageId(text.parse().ok()?);
-    (id.0 < MessageId::LIMIT && id.to_string() == text).then_some(id)
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let id = MessageId(text.parse().ok().filter(|_| is_plain)?);
+    (id.0 < MessageId::LIMIT).then_some(id)
 }
 
 /// The positions of a cursor of several rooms, by the rooms' hashes.

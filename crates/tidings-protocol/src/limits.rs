@@ -115,6 +115,10 @@ limits! {
         poll_timeout_ms: u64 = 25_000, 1..=DAY_MS;
         /// Messages in one answer to a poll; `batch` asks for less. Reached: the next poll has the rest.
         poll_batch_max: usize = 100, 1..=100_000;
+        /// How long a session stays with its connection when a poll was answered and the connection is
+        /// kept: the next poll on it finds it as it was. Reached: it is put away, as at once where
+        /// the connection ends, and waits for its window. 0 puts it away at once.
+        poll_rest_ms: u64 = 1_000, 0..=DAY_MS;
     }
 
     "Presence" {
@@ -131,6 +135,13 @@ limits! {
         /// Users in one answer to a question for a room's presence. Reached: the answer says
         /// `complete: false` and the rest is asked for with `after`.
         presence_page_max: usize = 1_000, 1..=1_000_000;
+        /// How long the key lasts in Redis that tells other programs that a user is online. It is refreshed
+        /// three times as often while the user is; only after a node was killed does it matter.
+        presence_ttl_ms: u64 = 300_000, 3_000..=DAY_MS;
+        /// Changes of presence that wait for one Redis server, each user in a room once. Reached: they
+        /// are forgotten, and when the server answers, all that it has of this node is compared with
+        /// what is so.
+        presence_changes_max: usize = 262_144, 1..=100_000_000;
         /// Users asked for in one `GET /presence`. Reached: 400.
         presence_query_max: usize = 1_000, 1..=1_000_000;
     }

@@ -110,7 +110,7 @@ impl RedisEngine {
             .collect();
         let placement = Arc::new(Placement::new(servers.iter().map(|server| &*server.name)));
         Ok(Self {
-            registry: Registry::start(&servers, &placement, limits, &config.node),
+            registry: Registry::start(&config.node, &servers, &placement, rules, limits, runtime),
             placement,
             runtime: runtime.clone(),
             servers,

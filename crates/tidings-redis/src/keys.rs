@@ -2,7 +2,7 @@
 //! `docs/redis.md`.
 
 use tidings_core::engine::IdempotencyKey;
-use tidings_protocol::RoomName;
+use tidings_protocol::{RoomName, UserId};
 
 /// Makes names under a prefix, so that several systems can share a server.
 #[derive(Debug, Clone)]
@@ -60,6 +60,54 @@ impl Keys {
     /// There while a node lives, a string.
     pub(crate) fn lease(&self, node: &str) -> String {
         format!("{}:node:{node}", self.prefix)
+    }
+
+    /// Users of a room, a sorted set in the order of their names.
+    pub(crate) fn here(&self, room: &RoomName) -> String {
+        self.of(room, "here")
+    }
+
+    /// Those that a node has, a hash from user to connections.
+    pub(crate) fn here_by(&self, room: &RoomName, node: &str) -> String {
+        format!("{}:{{{room}}}:here:{node}", self.prefix)
+    }
+
+    /// Nodes that have users in a room, a set.
+    pub(crate) fn nodes_in(&self, room: &RoomName) -> String {
+        self.of(room, "nodes")
+    }
+
+    /// Rooms in which a node has users, a set.
+    pub(crate) fn rooms_of(&self, node: &str) -> String {
+        format!("{}:node:{node}:rooms", self.prefix)
+    }
+
+    /// There after users of a node were told to have left because its lease had ended, until they are
+    /// entered again, or for a day; a string.
+    pub(crate) fn reaped(&self, node: &str) -> String {
+        format!("{}:node:{node}:reaped", self.prefix)
+    }
+
+    /// There for the grace after a node stopped, a string: its users count as there until it ends.
+    pub(crate) fn leaving(&self, node: &str) -> String {
+        format!("{}:node:{node}:leaving", self.prefix)
+    }
+
+    /// There while a user is online, a hash: its fields are the nodes by which they are, its values `1`.
+    /// Other programs may look whether it exists; after a node was killed that may be late by
+    /// `presence_ttl_ms`.
+    pub(crate) fn online(&self, user: &UserId) -> String {
+        self.of(&RoomName::of_user(user), "online")
+    }
+
+    /// Who types in a room, a sorted set scored by when that ends.
+    pub(crate) fn typing(&self, room: &RoomName) -> String {
+        self.of(room, "typing")
+    }
+
+    /// What all names begin with.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// A session, a hash: `owner` (the node that has it, or empty), `record` (what it has, as JSON),

@@ -5,15 +5,18 @@
 //! it reads. Refuses to know transports and sessions.
 #![forbid(unsafe_code)]
 
+mod attendance;
 mod ear;
 mod engine;
 pub mod examine;
+mod hearsay;
 mod keys;
 mod ledger;
 mod listing;
 mod nodes;
 mod placement;
 mod registry;
+mod reports;
 mod scripts;
 mod server;
 mod sessions;

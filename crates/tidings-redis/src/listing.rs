@@ -106,15 +106,15 @@ impl Listing {
     }
 }
 
-type Answering = oneshot::Receiver<Result<Value, EngineError>>;
+pub(crate) type Answering = oneshot::Receiver<Result<Value, EngineError>>;
 
-fn ask(server: &Server, command: Cmd) -> Answering {
+pub(crate) fn ask(server: &Server, command: Cmd) -> Answering {
     let (sender, receiver) = oneshot::channel();
     // Nobody waits any more if the runtime is gone.
     server.voice.ask(command, Box::new(move |value| drop(sender.send(value))));
     receiver
 }
 
-async fn answered(answer: Answering) -> Result<Value, EngineError> {
+pub(crate) async fn answered(answer: Answering) -> Result<Value, EngineError> {
     answer.await.unwrap_or(Err(EngineError::Unavailable))
 }

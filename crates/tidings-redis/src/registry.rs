@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
-use tidings_core::{People, Timestamp};
+use tidings_core::{People, RoomRules, Timestamp};
 use tidings_protocol::{Limits, RoomName};
+use tokio::runtime::Handle;
 
+use crate::attendance::Attendance;
 use crate::placement::Placement;
 use crate::server::{Correspondent, Server};
 use crate::sessions::SharedSessions;
@@ -18,19 +20,25 @@ pub struct Registry {
     servers: Vec<Arc<Server>>,
     placement: Arc<Placement>,
     sessions: Arc<SharedSessions>,
+    attendance: Arc<Attendance>,
+    runtime: Handle,
 }
 
 impl Registry {
     pub(crate) fn start(
+        node: &str,
         servers: &[Arc<Server>],
         placement: &Arc<Placement>,
+        rules: &Arc<RoomRules>,
         limits: &Arc<Limits>,
-        node: &str,
+        runtime: &Handle,
     ) -> Arc<Self> {
         let registry = Arc::new(Self {
             servers: servers.to_vec(),
             placement: Arc::clone(placement),
             sessions: Arc::new(SharedSessions::start(node, servers, placement, limits)),
+            attendance: Attendance::start(node, servers, placement, rules, limits, runtime),
+            runtime: runtime.clone(),
         });
         for server in servers {
             let correspondent = Arc::clone(&registry) as Arc<dyn Correspondent>;
@@ -42,15 +50,18 @@ impl Registry {
     /// From now on the nodes have these people in common.
     pub fn connect(&self, people: &Arc<People>) {
         self.sessions.connect(people);
+        self.attendance.connect(people);
     }
 
     /// Time passes.
     pub(crate) fn tick(&self, now: Timestamp) {
         self.sessions.desk().tick(now);
+        self.attendance.tick(now, &self.runtime);
     }
 
     /// This node stops: says so where it said that it lives, after all that it said before.
     pub async fn farewell(&self) {
+        self.attendance.farewell().await;
         let said: Vec<_> = self.servers.iter().map(|server| server.end_lease()).collect();
         for said in said {
             // A server that is away learns it from the lease.
@@ -70,9 +81,12 @@ impl Correspondent for Registry {
         self.sessions.desk().letter(server, letter);
     }
 
-    fn event(&self, _room: &RoomName, _event: &[u8]) {}
+    fn event(&self, room: &RoomName, event: &[u8]) {
+        self.attendance.event(room, event);
+    }
 
-    fn returned(&self, _server: &Server) {
+    fn returned(&self, server: &Server) {
+        self.attendance.returned(server);
         self.sessions.desk().returned();
     }
 }

@@ -12,6 +12,13 @@ pub(crate) enum Script {
     Watch,
     Summary,
     Lease,
+    Stay,
+    Roll,
+    Bury,
+    Online,
+    OnlineEnds,
+    Typing,
+    Typists,
     SessionKeep,
     SessionLeave,
     SessionClaim,
@@ -26,12 +33,20 @@ struct Texts {
 
 static TEXTS: LazyLock<[Texts; Script::ALL.len()]> = LazyLock::new(|| {
     let common = include_str!("scripts/common.lua");
+    let people = include_str!("scripts/people.lua");
     [
         include_str!("scripts/publish.lua"),
         include_str!("scripts/read.lua"),
         include_str!("scripts/watch.lua"),
         include_str!("scripts/summary.lua"),
         include_str!("scripts/lease.lua"),
+        &format!("{people}{}", include_str!("scripts/stay.lua")),
+        &format!("{people}{}", include_str!("scripts/roll.lua")),
+        &format!("{people}{}", include_str!("scripts/bury.lua")),
+        &format!("{people}{}", include_str!("scripts/online.lua")),
+        include_str!("scripts/online_ends.lua"),
+        include_str!("scripts/typing.lua"),
+        include_str!("scripts/typists.lua"),
         include_str!("scripts/session_keep.lua"),
         include_str!("scripts/session_leave.lua"),
         include_str!("scripts/session_claim.lua"),
@@ -46,12 +61,19 @@ static TEXTS: LazyLock<[Texts; Script::ALL.len()]> = LazyLock::new(|| {
 });
 
 impl Script {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Publish,
         Self::Read,
         Self::Watch,
         Self::Summary,
         Self::Lease,
+        Self::Stay,
+        Self::Roll,
+        Self::Bury,
+        Self::Online,
+        Self::OnlineEnds,
+        Self::Typing,
+        Self::Typists,
         Self::SessionKeep,
         Self::SessionLeave,
         Self::SessionClaim,

@@ -93,6 +93,11 @@ impl Server {
                 Ok(()) => {
                     tracing::info!(redis = speaking.name, "RedisConnected");
                     speaking.ear.bell.notify_one();
+                    // Before others take this node for dead.
+                    speaking.renew_lease();
+                    if let Some(correspondent) = speaking.correspondent.get() {
+                        correspondent.returned(&speaking);
+                    }
                 }
                 Err(error) => {
                     speaking.ledger().refuse_waiting();

@@ -1,4 +1,5 @@
-//! Asking the engine: a completion becomes something to await, with a deadline.
+//! Asking the engine, or what nodes know together of people: a completion becomes something to await,
+//! with a deadline.
 //!
 //! Used by every route that touches a room. Refuses to wait longer than `engine_timeout_ms`.
 
@@ -18,10 +19,17 @@ pub(crate) async fn ask<T: Send + 'static>(
     state: &State,
     call: impl FnOnce(&dyn Engine, Timestamp, Completion<T>),
 ) -> Result<T, Problem> {
+    answer(state, |done| call(state.setup.engine.as_ref(), state.now(), done)).await
+}
+
+/// Makes one call and waits for its answer. `call` gets where to answer.
+pub(crate) async fn answer<T: Send + 'static>(
+    state: &State,
+    call: impl FnOnce(Completion<T>),
+) -> Result<T, Problem> {
     let (sender, receiver) = oneshot::channel();
     // Nobody waits any more when the client has gone; the engine's work is done all the same.
-    let done = Completion::new(move |answer| drop(sender.send(answer)));
-    call(state.setup.engine.as_ref(), state.now(), done);
+    call(Completion::new(move |answer| drop(sender.send(answer))));
     let timeout = Duration::from_millis(state.limits().engine_timeout_ms);
     match tokio::time::timeout(timeout, receiver).await {
         Ok(Ok(answer)) => answer.map_err(Problem::from),

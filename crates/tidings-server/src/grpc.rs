@@ -129,6 +129,6 @@ impl Tidings for Service {
     }
 
     async fn presence(&self, request: tonic::Request<v1::PresenceRequest>) -> Answer<v1::PresenceResponse> {
-        Ok(unary::presence(&self.0, request.get_ref()).map(tonic::Response::new)?)
+        Ok(unary::presence(&self.0, request.get_ref()).await.map(tonic::Response::new)?)
     }
 }

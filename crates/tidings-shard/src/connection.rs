@@ -81,7 +81,7 @@ pub struct Rare {
     /// paused connection.
     pub stash: Vec<u8>,
     /// The request that is not answered yet.
-    pub pending: Option<Box<Pending>>,
+    pub pending: Option<Pending>,
 }
 
 impl<S> Connection<S> {
@@ -137,7 +137,7 @@ impl<S> Connection<S> {
 
     /// Remembers a request until it is answered.
     pub fn remember(&mut self, pending: Pending) {
-        self.rare.get_or_insert_default().pending = Some(Box::new(pending));
+        self.rare.get_or_insert_default().pending = Some(pending);
     }
 
     /// Lets the connection end with the answer unless there is a reason to keep it.
@@ -151,7 +151,7 @@ impl<S> Connection<S> {
     pub fn take_pending(&mut self) -> Option<Pending> {
         let pending = self.rare.as_mut()?.pending.take();
         self.tidy();
-        pending.map(|pending| *pending)
+        pending
     }
 
     /// Whether it has served a request, and nothing of another one has come.

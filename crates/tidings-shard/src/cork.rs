@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn each_connection_gets_its_own_bytes_in_order() {
-        let frames = Rc::new(Frames { bytes: b"onetwo".to_vec(), ends: vec![3, 6] });
+        let frames = Rc::new(Frames { bytes: b"onetwo".to_vec(), ends: [3, 6].as_slice().into() });
         let (mut cork, mut ana, mut ben) = (Cork::default(), List::EMPTY, List::EMPTY);
         cork.push_own(&mut ana, |out| out.extend(b"a"));
         cork.push_shared(&mut ana, &frames, 0, 6);

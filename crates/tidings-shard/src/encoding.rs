@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use smallvec::SmallVec;
 use tidings_core::{Batch, Telling};
 use tidings_protocol::proto::encode_message_protobuf;
 use tidings_protocol::server::{encode_message, sse};
@@ -14,6 +15,8 @@ use tidings_websocket::frame::Opcode;
 
 /// Below this a compressed message saves nothing worth a client's time to inflate it.
 const COMPRESSED_BYTES_MIN: usize = 256;
+/// About what a message needs besides its payload.
+const ENVELOPE_BYTES: usize = 128;
 
 /// How a connection is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +97,7 @@ pub struct Frames {
     /// All bytes.
     pub bytes: Vec<u8>,
     /// Where each message's frame ends.
-    pub ends: Vec<u32>,
+    pub ends: SmallVec<[u32; 4]>,
 }
 
 impl Frames {
@@ -106,7 +109,7 @@ impl Frames {
 
 /// What a batch keeps of its encodings; one or two in nearly every room.
 #[derive(Debug, Default)]
-pub struct Encoded(Vec<(Encoding, Rc<Frames>)>);
+pub struct Encoded(SmallVec<[(Encoding, Rc<Frames>); 1]>);
 
 /// What encoding needs besides the messages; one per shard.
 #[derive(Debug, Default)]
@@ -155,7 +158,7 @@ pub fn event(telling: &mut Telling<Encoded>, encoding: Encoding, tools: &mut Too
         Encoding::Bare => frame.encode(&mut bytes),
         _ => answer(&frame, encoding, tools, &mut bytes),
     }
-    let frames = Rc::new(Frames { ends: vec![end(&bytes)], bytes });
+    let frames = Rc::new(Frames { ends: SmallVec::from_buf_and_len([end(&bytes), 0, 0, 0], 1), bytes });
     telling.encoded.0.push((encoding, Rc::clone(&frames)));
     frames
 }
@@ -168,8 +171,18 @@ pub fn answer(frame: &ServerFrame<'_>, encoding: Encoding, tools: &mut Tools, ou
     encoder::frame(out, encoding.opcode(), &tools.payload);
 }
 
-fn each(batch: &Batch<Encoded>, mut write: impl FnMut(&Message, &mut Vec<u8>)) -> Rc<Frames> {
-    let mut frames = Frames { bytes: Vec::new(), ends: Vec::with_capacity(batch.messages().len()) };
+/// Frames that are about as long as their payloads.
+fn each(batch: &Batch<Encoded>, write: impl FnMut(&Message, &mut Vec<u8>)) -> Rc<Frames> {
+    let sizes = batch.messages().iter().map(|message| message.payload.len() + ENVELOPE_BYTES);
+    each_into(Vec::with_capacity(sizes.sum()), batch, write)
+}
+
+fn each_into(
+    bytes: Vec<u8>,
+    batch: &Batch<Encoded>,
+    mut write: impl FnMut(&Message, &mut Vec<u8>),
+) -> Rc<Frames> {
+    let mut frames = Frames { bytes, ends: SmallVec::with_capacity(batch.messages().len()) };
     for message in batch.messages() {
         write(message, &mut frames.bytes);
         frames.ends.push(end(&frames.bytes));
@@ -188,7 +201,7 @@ fn deflated(batch: &mut Batch<Encoded>, encoding: Encoding, tools: &mut Tools) -
     if !long {
         return plain;
     }
-    each(batch, |message, out| {
+    each_into(Vec::new(), batch, |message, out| {
         tools.payload.clear();
         encoding.write_message(message, &mut tools.payload);
         compressible(out, encoding, encoding.opcode(), &tools.payload, &mut tools.deflaters);

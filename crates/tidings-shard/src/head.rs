@@ -15,6 +15,8 @@ mod refusal;
 mod send;
 mod socket;
 
+use std::mem::MaybeUninit;
+
 use httparse::{Error, Header, Status};
 use tidings_core::Entrance;
 use tidings_core::telemetry::Counter;
@@ -84,6 +86,9 @@ pub struct Rules<'a> {
     pub origins: &'a Origins,
 }
 
+/// Up to so many headers are read without an allocation.
+const HEADERS_USUAL_MAX: usize = 64;
+
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Reads what has arrived of a head.
@@ -91,9 +96,18 @@ pub fn read(bytes: &[u8], rules: Rules<'_>) -> Head {
     if let Some(head) = http2(bytes) {
         return head;
     }
-    let mut headers = vec![httparse::EMPTY_HEADER; rules.limits.headers_max];
-    let mut request = httparse::Request::new(&mut headers);
-    match request.parse(bytes) {
+    let headers_max = rules.limits.headers_max;
+    let mut usual = [const { MaybeUninit::uninit() }; HEADERS_USUAL_MAX];
+    let mut many = Vec::new();
+    let headers = match usual.get_mut(..headers_max) {
+        Some(headers) => headers,
+        None => {
+            many.resize_with(headers_max, MaybeUninit::uninit);
+            &mut many
+        }
+    };
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(bytes, headers) {
         Ok(Status::Complete(head_bytes)) if head_bytes > rules.limits.head_bytes_max => too_large(rules),
         Ok(Status::Complete(head_bytes)) => complete(&request, head_bytes, rules),
         Ok(Status::Partial) if bytes.len() >= rules.limits.head_bytes_max => too_large(rules),
@@ -109,7 +123,7 @@ pub fn read(bytes: &[u8], rules: Rules<'_>) -> Head {
 /// What is wrong with them.
 pub fn target(target: &str, rules: Rules<'_>) -> Result<Target, Refused> {
     let (path, query) = split_target(target);
-    socket::target(path, Query(query), rules)
+    socket::target(path, &Query::new(query), rules)
 }
 
 /// HTTP/2 with prior knowledge begins with a preface of its own.
@@ -153,7 +167,7 @@ fn web_socket(
     head_bytes: usize,
     rules: Rules<'_>,
 ) -> Result<Head, Refused> {
-    let target = socket::target(path, Query(query), rules)?;
+    let target = socket::target(path, &Query::new(query), rules)?;
     let head = handshake::Request {
         method: request.method.unwrap_or_default(),
         minor_version: request.version.unwrap_or_default(),

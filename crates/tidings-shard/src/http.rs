@@ -3,8 +3,6 @@
 //! Pure; used wherever the shard answers a request that is no WebSocket. Refuses to know what is
 //! answered and why.
 
-use std::io::Write as _;
-
 /// On which terms a request is answered: what its head asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Terms {
@@ -42,12 +40,12 @@ pub struct Answer<'a> {
 pub fn write(out: &mut Vec<u8>, answer: &Answer<'_>, terms: &Terms, node: &str) {
     let Answer { status, headers, body } = *answer;
     let mut head = Head { out };
-    head.line(format_args!("HTTP/1.1 {status} {}", words(status)));
+    head.status(status);
     match body {
         Body::Absent => {}
         Body::Json(json) => {
             head.field("Content-Type", "application/json");
-            head.line(format_args!("Content-Length: {}", json.len()));
+            head.number("Content-Length", json.len());
             head.field("Cache-Control", "no-store");
         }
         Body::Events => {
@@ -85,16 +83,42 @@ struct Head<'a> {
 }
 
 impl Head<'_> {
-    fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        self.out.write_fmt(line).expect("a Vec takes it");
+    fn status(&mut self, status: u16) {
+        self.out.extend_from_slice(b"HTTP/1.1 ");
+        self.decimal(status.into());
+        self.out.push(b' ');
+        self.out.extend_from_slice(words(status).as_bytes());
         self.out.extend_from_slice(b"\r\n");
+    }
+
+    fn number(&mut self, name: &str, value: usize) {
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b": ");
+        self.decimal(value);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// Without the formatter: an answer to a poll is written for each message and client.
+    fn decimal(&mut self, value: usize) {
+        let (mut digits, mut at, mut rest) = ([0; 20], 20, value);
+        loop {
+            at -= 1;
+            digits[at] = b'0' + u8::try_from(rest % 10).expect("it is a digit");
+            rest /= 10;
+            if rest == 0 {
+                return self.out.extend_from_slice(&digits[at..]);
+            }
+        }
     }
 
     /// A control character in a value, such as the node's name, would forge fields.
     fn field(&mut self, name: &str, value: &str) {
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b": ");
-        self.out.extend(value.bytes().filter(|byte| !byte.is_ascii_control()));
+        match value.bytes().any(|byte| byte.is_ascii_control()) {
+            false => self.out.extend_from_slice(value.as_bytes()),
+            true => self.out.extend(value.bytes().filter(|byte| !byte.is_ascii_control())),
+        }
         self.out.extend_from_slice(b"\r\n");
     }
 }

@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn bytes_leave_in_order_whatever_the_kernel_takes() {
-        let frames = Rc::new(Frames { bytes: b"abcdefghij".to_vec(), ends: vec![10] });
+        let frames = Rc::new(Frames { bytes: b"abcdefghij".to_vec(), ends: [10].as_slice().into() });
         for step in 1..=16 {
             let mut outbox = Outbox::default();
             outbox.push(Part::Shared { frames: Rc::clone(&frames), start: 2, end: 8 }, 1);

@@ -1,11 +1,14 @@
 //! A request over plain HTTP that waits for its answer.
 //!
-//! Owned by its connection and boxed there, because most connections wait for none. Refuses
+//! Owned by its connection, in the box for what it rarely needs, because most connections wait for none. Refuses
 //! messages beyond what a poll asked for.
+
+use std::rc::Rc;
 
 use tidings_core::PollEnd;
 use tidings_protocol::CloseCode;
 
+use crate::encoding::Frames;
 use crate::head::{Polling, Sending};
 use crate::http::Terms;
 
@@ -31,11 +34,16 @@ pub enum Matter {
     Poll(Gathering),
 }
 
-/// What a long poll has gathered: frames as JSON, a comma between them.
+/// What a long poll has gathered: frames as JSON.
 #[derive(Debug)]
 pub struct Gathering {
+    /// The first frame, if it is a message: nearly always it is the only one, so it stays where it lies
+    /// for all who are told of it.
+    shared: Option<Stretch>,
+    /// The other frames, a comma behind each but the last.
     json: Vec<u8>,
     frames: usize,
+    /// Of the first frame in `json`, if nothing is shared.
     first_bytes: usize,
     /// The first frame is an error, which has this status if nothing else comes.
     error_status: Option<u16>,
@@ -47,10 +55,25 @@ pub struct Gathering {
     pub timeout_ms: u64,
 }
 
+/// A frame in a batch's bytes.
+#[derive(Debug)]
+struct Stretch {
+    frames: Rc<Frames>,
+    start: u32,
+    end: u32,
+}
+
+impl Stretch {
+    fn bytes(&self) -> &[u8] {
+        &self.frames.bytes[self.start as usize..self.end as usize]
+    }
+}
+
 impl Gathering {
     /// Nothing yet. An answer is as large as an outbox, or as its one frame.
     pub fn new(polling: &Polling, outbox_bytes_max: usize) -> Self {
         Self {
+            shared: None,
             json: Vec::new(),
             frames: 0,
             first_bytes: 0,
@@ -64,8 +87,8 @@ impl Gathering {
     }
 
     /// Bytes gathered.
-    pub const fn len(&self) -> usize {
-        self.json.len()
+    pub fn len(&self) -> usize {
+        self.json.len() + self.shared.as_ref().map_or(0, |first| first.bytes().len())
     }
 
     /// Whether nothing was gathered.
@@ -74,9 +97,9 @@ impl Gathering {
     }
 
     /// Whether there is no room for another message.
-    pub const fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.frames >= self.frames_max
-            || self.json.len() >= self.bytes_max
+            || self.len() >= self.bytes_max
             || self.error_status.is_some()
             || self.dismissed.is_some()
     }
@@ -88,19 +111,38 @@ impl Gathering {
 
     /// Takes a frame if there is room for it; the first one always fits.
     pub fn offer(&mut self, json: &[u8]) -> bool {
-        let fits = self.is_empty() || self.json.len() + json.len() <= self.bytes_max;
-        if self.is_full() || !fits {
-            return false;
+        let fits = self.fits(json.len());
+        if fits {
+            self.add(json);
         }
-        self.add(json);
-        true
+        fits
+    }
+
+    /// The same with one of a batch's frames.
+    pub fn offer_message(&mut self, frames: &Rc<Frames>, index: usize) -> bool {
+        let stretch =
+            Stretch { frames: Rc::clone(frames), start: frames.start(index), end: frames.ends[index] };
+        if !self.is_empty() {
+            return self.offer(stretch.bytes());
+        }
+        let fits = self.fits(stretch.bytes().len());
+        if fits {
+            self.shared = Some(stretch);
+            self.frames = 1;
+        }
+        fits
+    }
+
+    fn fits(&self, bytes: usize) -> bool {
+        !self.is_full() && (self.is_empty() || self.len() + bytes <= self.bytes_max)
     }
 
     /// Takes a frame that must not be lost.
     pub fn add(&mut self, json: &[u8]) {
-        match self.frames {
-            0 => self.first_bytes = json.len(),
-            _ => self.json.push(b','),
+        match (self.frames, self.json.is_empty()) {
+            (0, _) => self.first_bytes = json.len(),
+            (_, true) => {}
+            (_, false) => self.json.push(b','),
         }
         self.json.extend_from_slice(json);
         self.frames += 1;
@@ -124,18 +166,29 @@ impl Gathering {
         self.dismissed
     }
 
-    /// The answer: its status and its JSON. What was gathered before the client was sent away is
+    /// Appends the answer's JSON and gives its status. What was gathered before the client was sent away is
     /// told all the same, as the server takes it for delivered.
-    pub fn answer(&self, end: Option<&PollEnd>) -> (u16, Vec<u8>) {
+    pub fn write(&self, end: Option<&PollEnd>, out: &mut Vec<u8>) -> u16 {
+        let (first, rest) = match &self.shared {
+            Some(shared) => (shared.bytes(), self.json.as_slice()),
+            None => {
+                let (first, rest) = self.json.split_at(self.first_bytes);
+                (first, rest.strip_prefix(b",").unwrap_or(rest))
+            }
+        };
         if let Some(status) = self.error_status.filter(|_| self.frames == 1) {
-            return (status, self.json.clone());
+            out.extend_from_slice(first);
+            return status;
         }
-        let (first, rest) = self.json.split_at(self.first_bytes);
-        let mut out = br#"{"data":"#.to_vec();
+        out.extend_from_slice(br#"{"data":"#);
         match self.frames {
             _ if self.is_list => {
                 out.push(b'[');
-                out.extend_from_slice(&self.json);
+                out.extend_from_slice(first);
+                if !rest.is_empty() {
+                    out.push(b',');
+                    out.extend_from_slice(rest);
+                }
                 out.push(b']');
             }
             0 => out.extend_from_slice(b"null"),
@@ -144,17 +197,25 @@ impl Gathering {
             _ => {
                 out.extend_from_slice(first);
                 out.extend_from_slice(br#","also":["#);
-                out.extend_from_slice(&rest[1..]);
+                out.extend_from_slice(rest);
                 out.push(b']');
             }
         }
-        // Cursors and session ids have no character that JSON would escape.
-        let quoted = |word: Option<String>| word.map_or_else(|| "null".into(), |word| format!("\"{word}\""));
-        let cursor = quoted(end.and_then(|end| end.cursor.clone()));
-        let session = quoted(end.map(|end| end.session.to_string()));
-        out.extend_from_slice(format!(r#","cursor":{cursor},"session_id":{session}}}"#).as_bytes());
-        (200, out)
+        out.extend_from_slice(br#","cursor":"#);
+        write_word(out, end.and_then(|end| end.cursor.as_deref()).map(str::as_bytes));
+        out.extend_from_slice(br#","session_id":"#);
+        write_word(out, end.map(|end| end.session.to_digits()).as_ref().map(<[u8; 32]>::as_slice));
+        out.push(b'}');
+        200
     }
+}
+
+/// Cursors and session ids have no character that JSON would escape.
+fn write_word(out: &mut Vec<u8>, word: Option<&[u8]>) {
+    let Some(word) = word else { return out.extend_from_slice(b"null") };
+    out.push(b'"');
+    out.extend_from_slice(word);
+    out.push(b'"');
 }
 
 #[cfg(test)]
@@ -168,7 +229,8 @@ mod tests {
     }
 
     fn told(gathering: &Gathering) -> (u16, String) {
-        let (status, json) = gathering.answer(None);
+        let mut json = Vec::new();
+        let status = gathering.write(None, &mut json);
         (status, String::from_utf8(json).unwrap())
     }
 
@@ -183,6 +245,24 @@ mod tests {
         assert_eq!(told(&two), (200, format!(r#"{{"data":[]{END}"#)));
         assert!(two.offer(b"1") && two.offer(b"2") && !two.offer(b"3"));
         assert_eq!(told(&two), (200, format!(r#"{{"data":[1,2]{END}"#)));
+    }
+
+    #[test]
+    fn messages_and_what_else_is_told_stand_in_the_order_in_which_they_came() {
+        let frames = Rc::new(Frames { bytes: b"12345".to_vec(), ends: [1, 3, 5].as_slice().into() });
+        let mut list = gathering(Some(9));
+        assert!((0..3).all(|index| list.offer_message(&frames, index)));
+        list.add(b"6");
+        assert_eq!((list.len(), told(&list)), (8, (200, format!(r#"{{"data":[1,23,45,6]{END}"#))));
+        let mut list = gathering(Some(9));
+        list.add(b"0");
+        assert!(list.offer_message(&frames, 1) && list.offer(b"4"));
+        assert_eq!(told(&list), (200, format!(r#"{{"data":[0,23,4]{END}"#)));
+        let mut one = gathering(None);
+        assert!(one.offer_message(&frames, 1) && !one.offer_message(&frames, 2));
+        one.add(b"6");
+        one.add(b"7");
+        assert_eq!(told(&one), (200, format!(r#"{{"data":23,"also":[6,7]{END}"#)));
     }
 
     #[test]

@@ -28,13 +28,16 @@ pub struct Wheel {
     links: Vec<Link>,
     /// The tick up to which everything has come up.
     tick: u64,
+    /// No deadline comes up before this tick, so that a turn need not look for the next one.
+    empty_before: u64,
     len: usize,
 }
 
 impl Wheel {
     /// No deadlines; time begins at `now_ms`.
     pub fn new(now_ms: u64) -> Self {
-        Self { lists: vec![NOWHERE; TICKS], links: Vec::new(), tick: now_ms / TICK_MS, len: 0 }
+        let tick = now_ms / TICK_MS;
+        Self { lists: vec![NOWHERE; TICKS], links: Vec::new(), tick, empty_before: tick, len: 0 }
     }
 
     /// Sets a slot's deadline, in place of the one it had.
@@ -45,6 +48,7 @@ impl Wheel {
         }
         let horizon = self.tick + TICKS as u64 - 1;
         let tick = deadline_ms.div_ceil(TICK_MS).clamp(self.tick + 1, horizon);
+        self.empty_before = self.empty_before.min(tick);
         let list = list_of(tick);
         let first = self.lists[list as usize];
         if first != NOWHERE {
@@ -91,15 +95,14 @@ impl Wheel {
     }
 
     /// When the next deadline may come up.
-    pub fn next_ms(&self) -> Option<u64> {
+    pub fn next_ms(&mut self) -> Option<u64> {
         if self.len == 0 {
             return None;
         }
-        let ticks = self.tick + 1..=self.tick + TICKS as u64;
-        ticks
-            .into_iter()
-            .find(|&tick| self.lists[list_of(tick) as usize] != NOWHERE)
-            .map(|tick| tick * TICK_MS)
+        let mut ticks = self.empty_before.max(self.tick + 1)..=self.tick + TICKS as u64;
+        let next = ticks.find(|&tick| self.lists[list_of(tick) as usize] != NOWHERE)?;
+        self.empty_before = next;
+        Some(next * TICK_MS)
     }
 }
 
@@ -166,6 +169,11 @@ mod tests {
                         wheel.set(slot, now_ms + delay_ms);
                         model.insert(slot, now_ms + delay_ms);
                     }
+                }
+                let first_ms = model.values().min();
+                prop_assert_eq!(wheel.next_ms().is_some(), first_ms.is_some());
+                if let (Some(next_ms), Some(&first_ms)) = (wheel.next_ms(), first_ms) {
+                    prop_assert!((first_ms..first_ms + 2 * TICK_MS).contains(&next_ms));
                 }
             }
         }

@@ -59,7 +59,7 @@ impl MemoryEngine {
     /// An engine without rooms, which knows of nothing before `started`: a position from before
     /// may have missed what was lost with an earlier process.
     pub fn new(hub: Arc<Hub>, rules: Arc<RoomRules>, limits: Arc<Limits>, started: Timestamp) -> Self {
-        // A clock beyond all ids leaves none to give, as in `next_id`.
+        // A clock beyond all ids leaves none to give, as in `Stripe::append`.
         let origin = MessageId(started.0.min(MessageId::LIMIT - 1));
         let shelf = || Shelf { stripe: Mutex::new(Stripe::new(origin)), oldest: AtomicU64::new(u64::MAX) };
         Self {
@@ -85,10 +85,18 @@ impl MemoryEngine {
             Opened::Room(stripe) => stripe,
             Opened::Repeated(id) => return Ok(Published { id, repeated: true }),
         };
-        let (id, prev) = stripe.next_id(&room, now).ok_or(EngineError::Unavailable)?;
         let stored_at_ms = now.as_ms();
-        let message = Arc::new(Message { room, id, prev, user, key, payload, stored_at_ms });
-        stripe.append(&message, options, now, &self.totals);
+        let made = stripe.append(room, options, now, &self.totals, |room, id, prev| Message {
+            room,
+            id,
+            prev,
+            user,
+            key,
+            payload,
+            stored_at_ms,
+        });
+        let message = made.ok_or(EngineError::Unavailable)?;
+        let id = message.id;
         shelf.oldest.store(stripe.oldest(), Ordering::Release);
         if let Some(repeat) = repeat {
             self.repeats.remember(now, repeat, id);

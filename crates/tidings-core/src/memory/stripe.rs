@@ -76,24 +76,24 @@ impl Stripe {
         self.turns.push_back(room.clone());
     }
 
-    /// The id for the room's next message and the one before it. `None` when ids are exhausted, which takes
-    /// a clock far in the future.
-    pub(crate) fn next_id(&self, room: &RoomName, now: Timestamp) -> Option<(MessageId, MessageId)> {
-        let prev = self.head(room);
-        let id = now.0.max(prev.0 + 1);
-        (id < MessageId::LIMIT).then_some((MessageId(id), prev))
-    }
-
-    /// Appends a message to its room's log, which must be there, and trims the log.
+    /// Makes the room's next message with its id and the one before it, appends it to the log, which must
+    /// be there, and trims that. `None` when ids are exhausted, which takes a clock far in the future.
     pub(crate) fn append(
         &mut self,
-        message: &Arc<Message>,
+        room: RoomName,
         options: &RoomOptions,
         now: Timestamp,
         totals: &Totals,
-    ) {
-        let log = self.logs.get_mut(&message.room).expect("the room was added under the same lock");
-        if log.append(message, options) {
+        message: impl FnOnce(RoomName, MessageId, MessageId) -> Message,
+    ) -> Option<Arc<Message>> {
+        let log = self.logs.get_mut(&room).expect("the room was added under the same lock");
+        let prev = log.head();
+        let id = MessageId(now.0.max(prev.0 + 1));
+        if id.0 >= MessageId::LIMIT {
+            return None;
+        }
+        let message = Arc::new(message(room, id, prev));
+        if log.append(&message, options) {
             totals.add_message(message.payload.len());
         }
         totals.subtract(log.trim(options, now));
@@ -101,6 +101,7 @@ impl Stripe {
             log.ranked = true;
             self.by_age.push(Reverse((oldest, message.room.clone())));
         }
+        Some(message)
     }
 
     /// No message has a smaller id than this; `u64::MAX` if there is none.

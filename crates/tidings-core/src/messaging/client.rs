@@ -70,6 +70,8 @@ pub struct PollEnd {
     pub cursor: Option<String>,
     /// Its session.
     pub session: SessionId,
+    /// Whether the session rests on the poll's connection.
+    pub rests: bool,
 }
 
 /// What a connection has become.
@@ -86,6 +88,8 @@ pub(super) enum Standing {
     Claiming,
     /// Has a session.
     Session,
+    /// Has a session whose last poll was answered.
+    Resting,
     /// Came to say one thing for a session, which it may have meanwhile.
     Errand,
 }
@@ -97,8 +101,9 @@ pub(super) struct Client {
     pub(super) standing: Standing,
     /// Engine calls on behalf of this client that are not answered yet.
     pub(super) pending_requests: u16,
-    /// One of them is a `history`, whose answer may be as large as half an outbox: no more than one
-    /// at a time, and the next only when there is room for it.
+    /// One of them is a `history`, or a `presence` that other nodes have to be asked for, whose answer
+    /// may be as large as half an outbox: no more than one at a time, and the next only when there is
+    /// room for it.
     pub(super) reads_history: bool,
     /// It reads a feed: the memberships of one in several rooms are marked.
     pub(super) feed: bool,
@@ -132,7 +137,8 @@ impl Client {
     }
 
     pub(super) fn session(&self) -> Option<SessionId> {
-        matches!(self.standing, Standing::Session | Standing::Errand).then_some(self.session)
+        matches!(self.standing, Standing::Session | Standing::Resting | Standing::Errand)
+            .then_some(self.session)
     }
 }
 

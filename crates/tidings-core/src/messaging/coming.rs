@@ -1,11 +1,12 @@
 //! How a session begins, moves from connection to connection, and waits while it has none.
 
+use smallvec::SmallVec;
 use tidings_protocol::codes::{CloseCode, ErrorCode};
 use tidings_protocol::{
     Cursor, CursorError, FrameError, MessageId, RoomName, ServerFrame, SessionId, UserId,
 };
 
-use super::client::{Client, Introduction, Manner, PollEnd, Standing};
+use super::client::{Client, Introduction, Manner, Standing};
 use super::subscribing::{Answer, JoinRequest};
 use super::{ErrandAnswer, LOBBY, Messaging, Ticket};
 use crate::engine::Position;
@@ -342,13 +343,16 @@ impl<E: Default> Messaging<E> {
         if !self.wiring.people.sessions.hand_over(claim.session, from, to) {
             return Claimed::Left;
         }
-        if standing == Standing::Session {
-            self.count(Counter::SessionTakenOver);
-            self.gone(holder);
-            outlet.close(holder, CloseCode::Superseded, "a newer connection of this session took over");
-        } else {
+        match standing {
+            Standing::Session => {
+                self.count(Counter::SessionTakenOver);
+                self.gone(holder);
+                outlet.close(holder, CloseCode::Superseded, "a newer connection of this session took over");
+            }
+            // Its connection has been answered, and may bring another request.
+            Standing::Resting => self.gone(holder),
             // An errand goes on without the session; only who was to join cannot any more.
-            self.exit_all(holder);
+            _ => self.exit_all(holder),
         }
         Claimed::Yours(away)
     }
@@ -375,14 +379,6 @@ impl<E: Default> Messaging<E> {
         }
     }
 
-    /// A long poll has something to say, or was held long enough: it ends, and the session waits
-    /// for the next one.
-    pub fn finish_poll(&mut self, slot: Slot) -> PollEnd {
-        let end = PollEnd { cursor: self.cursor(slot, None), session: self.clients[slot as usize].session };
-        self.closed(slot);
-        end
-    }
-
     /// Where a client stands in all its rooms; `at` overrides one of them. `None` before it has its
     /// places. A room that it joined since and of which it was not told yet is left out.
     pub(super) fn cursor(&self, slot: Slot, at: Option<(Slot, MessageId)>) -> Option<String> {
@@ -390,7 +386,7 @@ impl<E: Default> Messaging<E> {
             return None;
         }
         let subscriptions = self.rooms.of(slot).as_slice();
-        let mut positions: Vec<(&RoomName, MessageId)> = Vec::with_capacity(subscriptions.len());
+        let mut positions: SmallVec<[(&RoomName, MessageId); 1]> = SmallVec::new();
         for subscription in subscriptions {
             let (room, member) =
                 (self.rooms.room(subscription.room)?, self.rooms.member(slot, subscription.room)?);
@@ -424,7 +420,7 @@ impl<E: Default> Messaging<E> {
     fn gone(&mut self, slot: Slot) {
         self.exit_all(slot);
         let client = std::mem::replace(&mut self.clients[slot as usize], Client::absent());
-        if client.standing == Standing::Session
+        if matches!(client.standing, Standing::Session | Standing::Resting)
             && let Some(user) = &client.identity.user
         {
             self.wiring.people.presence.went_offline(self.now.wall, user);
@@ -453,7 +449,8 @@ impl<E: Default> Messaging<E> {
         let theirs: Vec<Slot> = (0..)
             .zip(&self.clients)
             .filter(|(_, client)| {
-                client.standing == Standing::Session && client.identity.user.as_ref() == Some(user)
+                matches!(client.standing, Standing::Session | Standing::Resting)
+                    && client.identity.user.as_ref() == Some(user)
             })
             .map(|(slot, _)| slot)
             .collect();
@@ -461,7 +458,12 @@ impl<E: Default> Messaging<E> {
             let place = Place { shard: self.shard(), slot };
             let name = self.polls.get(&slot).map(|name| &**name);
             self.wiring.people.sessions.end(self.clients[slot as usize].session, place, name);
-            outlet.close(slot, CloseCode::PolicyViolation, "disconnected by the application");
+            match self.rests(slot) {
+                true => self.gone(slot),
+                false => {
+                    outlet.close(slot, CloseCode::PolicyViolation, "disconnected by the application");
+                }
+            }
         }
     }
 
@@ -488,7 +490,7 @@ impl<E: Default> Messaging<E> {
 }
 
 /// Fills in the positions that a cursor tells of rooms, of which the client named the first ones.
-fn place(
+pub(super) fn place(
     rooms: &mut [(RoomName, Option<MessageId>)],
     named: usize,
     cursor: Option<&str>,

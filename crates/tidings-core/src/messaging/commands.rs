@@ -34,6 +34,7 @@ impl<E: Default> Messaging<E> {
     pub fn opened(&mut self, key: SlotKey, entrance: Entrance, outlet: &mut impl Outlet<Encoded = E>) {
         let per_second = self.wiring.limits.messages_per_second_max;
         let index = key.slot as usize;
+        self.stop_resting(key.slot);
         if self.clients.len() <= index {
             self.clients.resize_with(index + 1, Client::absent);
         }
@@ -381,7 +382,7 @@ impl<E: Default> Messaging<E> {
     }
 
     /// An engine call of a client was answered. Says whether the client is still there.
-    fn answered(&mut self, key: SlotKey) -> bool {
+    pub(super) fn answered(&mut self, key: SlotKey) -> bool {
         let present = self.is_present(key);
         if present {
             let client = &mut self.clients[key.slot as usize];

@@ -27,7 +27,7 @@ impl<E: Default> Messaging<E> {
     pub(super) fn announced(&mut self, message: Arc<Message>) {
         let Some(slot) = self.rooms.find(message.room.as_str()) else { return };
         let Some(room) = self.rooms.room_mut(slot) else { return };
-        if room.queue(message, self.wiring.limits.fan_out_batches_max) {
+        if room.queue(message, self.wiring.limits.fan_out_batches_max, &mut self.idle_fan_outs) {
             self.fanning.extend(self.rooms.room_key(slot));
         }
     }
@@ -129,7 +129,7 @@ impl<E: Default> Messaging<E> {
         fan_out.batches.push_front(batch);
         let more = end < room.members.len() || fan_out.finish_batch();
         if !more {
-            room.fan_out = None;
+            room.rest(&mut self.idle_fan_outs);
         }
         self.wiring.counters.add(Counter::MessageDelivered, delivered as u64);
         (end - begin, more)

@@ -7,8 +7,11 @@ use tidings_protocol::{FrameError, RoomName, ServerFrame, UserId};
 
 use super::client::Standing;
 use super::{Messaging, Ticket};
+use crate::engine::{Completion, EngineError};
 use crate::event::{Event, EventKind};
+use crate::mailbox::{Post, PresenceQuery};
 use crate::outlet::{Outlet, Telling};
+use crate::presence::RoomPresence;
 use crate::slots::{Slot, SlotKey};
 use crate::telemetry::Counter;
 
@@ -118,7 +121,7 @@ impl<E: Default> Messaging<E> {
 
     /// `presence`.
     pub(super) fn presence(
-        &self,
+        &mut self,
         slot: Slot,
         room: Option<&str>,
         after: Option<&UserId>,
@@ -129,9 +132,51 @@ impl<E: Default> Messaging<E> {
             Ok(room) => room,
             Err(code) => return self.refuse(slot, code, ticket, outlet),
         };
-        let page = self.wiring.people.presence.in_room(&room, after, self.wiring.limits.presence_page_max);
+        let presence = &self.wiring.people.presence;
+        let users_max = self.wiring.limits.presence_page_max;
+        let Some(registry) = presence.registry() else {
+            let page = presence.in_room(&room, after, users_max);
+            return self.answer_presence(slot, &room, &page, ticket, outlet);
+        };
+        let client = &mut self.clients[slot as usize];
+        client.pending_requests += 1;
+        client.reads_history = true;
+        let asker = client.key;
+        let mailbox = Arc::clone(&self.wiring.mailbox);
+        let query = PresenceQuery { room: room.clone(), ticket: ticket.clone() };
+        let done = Completion::new(move |page| mailbox.post(Post::PresenceRead { asker, query, page }));
+        registry.in_room(&room, after, users_max, done);
+    }
+
+    /// The registry has found what a client asked for.
+    pub(super) fn presence_read(
+        &mut self,
+        asker: SlotKey,
+        query: &PresenceQuery,
+        page: Result<RoomPresence, EngineError>,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
+        if self.answered(asker) {
+            self.clients[asker.slot as usize].reads_history = false;
+        } else if query.ticket.errand.is_none() {
+            return;
+        }
+        match page {
+            Ok(page) => self.answer_presence(asker.slot, &query.room, &page, &query.ticket, outlet),
+            Err(error) => self.refuse(asker.slot, error.code(), &query.ticket, outlet),
+        }
+    }
+
+    fn answer_presence(
+        &self,
+        slot: Slot,
+        room: &RoomName,
+        page: &RoomPresence,
+        ticket: &Ticket,
+        outlet: &mut impl Outlet<Encoded = E>,
+    ) {
         let frame = ServerFrame::Presence {
-            room: &room,
+            room,
             users: &page.users,
             total: page.total,
             complete: page.complete,

@@ -67,15 +67,21 @@ impl People {
         self.stays.contains_key(user)
     }
 
-    pub(super) fn come(&mut self, now: Timestamp, user: &UserId) {
+    /// Says whether the user was not online before.
+    pub(super) fn come(&mut self, now: Timestamp, user: &UserId) -> bool {
         self.graces.now(now);
         let Some(stay) = self.stays.get_mut(user) else {
             self.stays.insert(user.clone(), Stay::FIRST);
-            return;
+            return true;
         };
         if let Some(until) = stay.enter() {
             self.graces.cancel(until, user.clone());
         }
+        false
+    }
+
+    pub(super) fn each(&self, visit: impl FnMut(&UserId)) {
+        self.stays.keys().for_each(visit);
     }
 
     pub(super) fn go(&mut self, now: Timestamp, user: &UserId, grace_ms: u64) {
@@ -90,11 +96,11 @@ impl People {
     }
 
     /// Forgets one user whose grace is over, if there is one.
-    pub(super) fn end_grace(&mut self, now: Timestamp) -> bool {
+    pub(super) fn end_grace(&mut self, now: Timestamp) -> Option<UserId> {
         let now = self.graces.now(now);
-        let Some(user) = self.graces.take_due(now) else { return false };
+        let user = self.graces.take_due(now)?;
         self.stays.remove(&user);
-        true
+        Some(user)
     }
 
     #[cfg(test)]

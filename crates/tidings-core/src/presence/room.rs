@@ -6,15 +6,16 @@ use std::collections::BTreeSet;
 
 use tidings_protocol::{Limits, UserId};
 
-use super::RoomPresence;
 use super::person::Stay;
 use super::users::Users;
+use super::{RoomChanges, RoomPresence};
 use crate::event::{Changes, EventKind};
 use crate::schedule::Moment;
 
 pub(super) struct Room {
     users: Users,
-    /// Whether there are events at all.
+    /// Whether comings and goings on this node are told as they are. Not if the room has no events, nor
+    /// if they are heard from the registry.
     eventful: bool,
     /// What the others believe differs from who is here in exactly these users. Present while
     /// changes are to be told later. Boxed because few rooms are big.
@@ -24,14 +25,16 @@ pub(super) struct Room {
 /// A user is in one of the two sets at most: whoever came and went in between is in neither.
 #[derive(Default)]
 struct Untold {
+    /// Users on all nodes as last heard; `None` where those here are all.
+    users: Option<usize>,
     joined: BTreeSet<UserId>,
     left: BTreeSet<UserId>,
 }
 
 /// How the others learn of a change.
 pub(super) enum News {
-    /// Not at all, because they never heard of the opposite or the room has no events; or with
-    /// changes for which a time is set already.
+    /// Not at all, because they never heard of the opposite; or with changes for which a time is set
+    /// already.
     None,
     /// At once.
     Now(EventKind),
@@ -59,10 +62,7 @@ impl Room {
             return stay.enter().map_or(Entry::Further, Entry::Back);
         }
         self.users.insert(user.clone(), Stay::FIRST);
-        let took_back = self.untold.as_mut().is_some_and(|untold| untold.left.remove(user));
-        Entry::First(
-            self.news(took_back, user, self.is_big(limits), EventKind::Joined, |untold| &mut untold.joined),
-        )
+        Entry::First(if self.eventful { self.came(user, self.is_big(limits)) } else { News::None })
     }
 
     /// Returns whether the user's grace began.
@@ -79,8 +79,46 @@ impl Room {
         // One who leaves counts: the room is as big to them as it was when they came.
         let big = self.is_big(limits);
         self.users.remove(user);
+        if self.eventful { self.went(user, big) } else { News::None }
+    }
+
+    /// What changed over all nodes. Gives what is to be told now, and whether there are changes for which a time
+    /// has to be set.
+    pub(super) fn hear(&mut self, changes: &RoomChanges, limits: &Limits) -> (Vec<EventKind>, bool) {
+        let RoomChanges { users, joined, left } = changes;
+        let before = (users + left.len()).saturating_sub(joined.len());
+        let big = before.max(*users) > limits.presence_single_users_max;
+        let (mut now, mut later) = (Vec::new(), false);
+        let came = joined.iter().map(|user| (user, true));
+        for (user, came) in left.iter().map(|user| (user, false)).chain(came) {
+            match if came { self.came(user, big) } else { self.went(user, big) } {
+                News::None => {}
+                News::Now(kind) => now.push(kind),
+                News::Later => later = true,
+            }
+        }
+        if let Some(untold) = &mut self.untold {
+            untold.users = Some(*users);
+        }
+        (now, later)
+    }
+
+    fn came(&mut self, user: &UserId, big: bool) -> News {
+        let took_back = self.untold.as_mut().is_some_and(|untold| untold.left.remove(user));
+        self.news(took_back, user, big, EventKind::Joined, |untold| &mut untold.joined)
+    }
+
+    fn went(&mut self, user: &UserId, big: bool) -> News {
         let took_back = self.untold.as_mut().is_some_and(|untold| untold.joined.remove(user));
         self.news(took_back, user, big, EventKind::Left, |untold| &mut untold.left)
+    }
+
+    pub(super) fn connections(&self, user: &UserId) -> Option<u32> {
+        self.users.get(user).map(Stay::connections)
+    }
+
+    pub(super) fn each(&self, visit: impl FnMut(&UserId)) {
+        self.users.each(visit);
     }
 
     fn news(
@@ -91,7 +129,7 @@ impl Room {
         kind: fn(UserId) -> EventKind,
         changed: fn(&mut Untold) -> &mut BTreeSet<UserId>,
     ) -> News {
-        if took_back || !self.eventful {
+        if took_back {
             News::None
         } else if !big {
             News::Now(kind(user.clone()))
@@ -108,13 +146,13 @@ impl Room {
 
     /// What the others have not been told is told now.
     pub(super) fn take_changes(&mut self, limits: &Limits) -> Option<EventKind> {
-        let Untold { joined, left } = *self.untold.take()?;
+        let Untold { users, joined, left } = *self.untold.take()?;
         if joined.is_empty() && left.is_empty() {
             return None;
         }
         let names = |users: BTreeSet<UserId>| users.into_iter().take(limits.presence_names_max).collect();
         Some(EventKind::Changed(Changes {
-            users: self.users.len(),
+            users: users.unwrap_or(self.users.len()),
             joined: joined.len(),
             left: left.len(),
             joined_names: names(joined),

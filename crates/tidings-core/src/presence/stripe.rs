@@ -6,9 +6,8 @@ use std::collections::HashMap;
 
 use tidings_protocol::{Limits, RoomName, UserId};
 
-use super::RoomPresence;
 use super::room::{Entry, News, Room};
-use crate::RoomRules;
+use super::{RoomChanges, RoomPresence};
 use crate::engine::Timestamp;
 use crate::event::EventKind;
 use crate::schedule::{Moment, Schedule};
@@ -27,6 +26,15 @@ enum Due {
     Grace(RoomName, UserId),
 }
 
+/// What was due in a room.
+pub(super) struct Done {
+    pub(super) room: RoomName,
+    /// What is to be told now.
+    pub(super) news: Option<EventKind>,
+    /// Whose grace was over.
+    pub(super) gone: Option<UserId>,
+}
+
 impl Stripe {
     pub(super) fn enter(
         &mut self,
@@ -34,11 +42,11 @@ impl Stripe {
         room: &RoomName,
         user: &UserId,
         limits: &Limits,
-        rules: &RoomRules,
+        eventful: impl FnOnce() -> bool,
     ) -> Option<EventKind> {
         let now = self.schedule.now(now);
         if !self.rooms.contains_key(room) {
-            self.rooms.insert(room.clone(), Room::new(rules.of(room).presence_events));
+            self.rooms.insert(room.clone(), Room::new(eventful()));
         }
         let entry = self.rooms.get_mut(room)?.enter(user, limits);
         match entry {
@@ -62,28 +70,45 @@ impl Stripe {
         }
     }
 
-    /// Does one thing that is due, if there is one: where, and what is to be told now.
-    pub(super) fn next_due(
+    /// What changed over all nodes is told now by `tell`, or later.
+    pub(super) fn hear(
         &mut self,
         now: Timestamp,
+        name: &RoomName,
+        changes: &RoomChanges,
         limits: &Limits,
-    ) -> Option<(RoomName, Option<EventKind>)> {
+        tell: impl FnMut(EventKind),
+    ) {
         let now = self.schedule.now(now);
-        let (name, news) = match self.schedule.take_due(now)? {
+        let room = self.rooms.entry(name.clone()).or_insert_with(|| Room::new(false));
+        let (news, later) = room.hear(changes, limits);
+        if room.is_over() {
+            self.rooms.remove(name);
+        }
+        news.into_iter().for_each(tell);
+        if later {
+            self.schedule.set(now.plus_ms(limits.presence_interval_ms), Due::Changes(name.clone()));
+        }
+    }
+
+    /// Does one thing that is due, if there is one.
+    pub(super) fn next_due(&mut self, now: Timestamp, limits: &Limits) -> Option<Done> {
+        let now = self.schedule.now(now);
+        let (room, news, gone) = match self.schedule.take_due(now)? {
             Due::Changes(name) => {
                 let news = self.rooms.get_mut(&name).and_then(|room| room.take_changes(limits));
-                (name, news)
+                (name, news, None)
             }
             Due::Grace(name, user) => {
                 let news = self.rooms.get_mut(&name).map_or(News::None, |room| room.leave(&user, limits));
                 let news = self.now_or_later(now, &name, news, limits);
-                (name, news)
+                (name, news, Some(user))
             }
         };
-        if self.rooms.get(&name).is_some_and(Room::is_over) {
-            self.rooms.remove(&name);
+        if self.rooms.get(&room).is_some_and(Room::is_over) {
+            self.rooms.remove(&room);
         }
-        Some((name, news))
+        Some(Done { room, news, gone })
     }
 
     fn now_or_later(
@@ -108,6 +133,16 @@ impl Stripe {
             || RoomPresence { complete: true, ..RoomPresence::default() },
             |room| room.page(after, users_max),
         )
+    }
+
+    pub(super) fn connections(&self, room: &RoomName, user: &UserId) -> Option<u32> {
+        self.rooms.get(room)?.connections(user)
+    }
+
+    pub(super) fn each(&self, visit: &mut impl FnMut(&RoomName, &UserId)) {
+        for (name, room) in &self.rooms {
+            room.each(|user| visit(name, user));
+        }
     }
 
     #[cfg(test)]

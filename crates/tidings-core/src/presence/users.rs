@@ -43,6 +43,20 @@ impl Users {
         }
     }
 
+    pub(super) fn get(&self, user: &UserId) -> Option<Stay> {
+        match self {
+            Self::List(list) => place(list, user).ok().map(|place| list[place].1),
+            Self::Tree(tree) => tree.get(user).copied(),
+        }
+    }
+
+    pub(super) fn each(&self, mut visit: impl FnMut(&UserId)) {
+        match self {
+            Self::List(list) => list.iter().for_each(|(user, _)| visit(user)),
+            Self::Tree(tree) => tree.keys().for_each(visit),
+        }
+    }
+
     /// Adds a user who is not there.
     pub(super) fn insert(&mut self, user: UserId, stay: Stay) {
         match self {

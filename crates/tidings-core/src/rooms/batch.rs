@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tidings_protocol::{Message, MessageId};
 
 /// Enough to put many messages into one system call, small enough for any outbox.
@@ -14,7 +15,8 @@ const BATCH_BYTES_MAX: usize = 64 * 1024;
 /// See the module. `E` is where an [`Outlet`](crate::Outlet) keeps what it encoded.
 #[derive(Debug)]
 pub struct Batch<E> {
-    messages: Vec<Arc<Message>>,
+    /// Inline while it is one: in a calm room each is.
+    messages: SmallVec<[Arc<Message>; 1]>,
     bytes: usize,
     /// The batch's bytes on the wire, by encoding.
     pub encoded: E,
@@ -34,12 +36,12 @@ pub(crate) enum Standing {
 impl<E: Default> Batch<E> {
     pub(crate) fn new(message: Arc<Message>) -> Self {
         let bytes = message.payload.len();
-        Self { messages: vec![message], bytes, encoded: E::default() }
+        Self { messages: SmallVec::from_buf([message]), bytes, encoded: E::default() }
     }
 
     /// A batch of messages read from a log.
     pub(crate) fn from_log(messages: Vec<Arc<Message>>) -> Self {
-        Self { messages, bytes: 0, encoded: E::default() }
+        Self { messages: messages.into(), bytes: 0, encoded: E::default() }
     }
 
     /// Takes a message that follows the last one, while there is room.

@@ -12,6 +12,11 @@ use super::batch::Batch;
 use crate::options::SlowConsumerPolicy;
 use crate::slots::Slot;
 
+/// Fan-outs that are kept for the rooms that speak next, so that a message allocates none.
+const FAN_OUTS_KEPT: usize = 64;
+/// Those that held more were of a room in a burst.
+const FAN_OUT_BATCHES_KEPT: usize = 8;
+
 /// How a subscription gets its messages at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
@@ -63,6 +68,9 @@ pub(crate) struct FanOut<E> {
     pub(crate) begun: bool,
 }
 
+/// Fan-outs that rooms have done with.
+pub(crate) type IdleFanOuts<E> = Vec<Box<FanOut<E>>>;
+
 /// Members whose place has changed, and where they are now.
 pub(crate) type Moved = [Option<(Slot, usize)>; 2];
 
@@ -72,8 +80,13 @@ impl<E: Default> Room<E> {
     }
 
     /// Queues an announced message, as one of at most `batches_max` batches. Says whether the room
-    /// had nothing to do before.
-    pub(crate) fn queue(&mut self, message: Arc<Message>, batches_max: usize) -> bool {
+    /// had nothing to do before. `idle` are those that other rooms have done with.
+    pub(crate) fn queue(
+        &mut self,
+        message: Arc<Message>,
+        batches_max: usize,
+        idle: &mut IdleFanOuts<E>,
+    ) -> bool {
         if message.id <= self.head {
             return false;
         }
@@ -84,11 +97,21 @@ impl<E: Default> Room<E> {
                 false
             }
             None => {
-                let batches = VecDeque::from([Batch::new(message)]);
-                self.fan_out = Some(Box::new(FanOut { batches, next_member: 0, begun: false }));
+                let mut fan_out = idle.pop().unwrap_or_else(|| Box::new(FanOut::new()));
+                fan_out.batches.push_back(Batch::new(message));
+                self.fan_out = Some(fan_out);
                 true
             }
         }
+    }
+
+    /// The room has nothing to do any more: what it used may serve the next room.
+    pub(crate) fn rest(&mut self, idle: &mut IdleFanOuts<E>) {
+        let small = |fan_out: &FanOut<E>| fan_out.batches.capacity() <= FAN_OUT_BATCHES_KEPT;
+        if idle.len() < FAN_OUTS_KEPT {
+            idle.extend(self.fan_out.take().filter(|fan_out| small(fan_out)));
+        }
+        self.fan_out = None;
     }
 
     /// Takes a member out; others fill its place. Nobody moves past the point that a fan-out in
@@ -107,6 +130,10 @@ impl<E: Default> Room<E> {
 }
 
 impl<E: Default> FanOut<E> {
+    fn new() -> Self {
+        Self { batches: VecDeque::new(), next_member: 0, begun: false }
+    }
+
     fn queue(&mut self, message: Arc<Message>, batches_max: usize) {
         let only_one_and_begun = self.batches.len() == 1 && self.begun;
         let refused = match self.batches.back_mut() {

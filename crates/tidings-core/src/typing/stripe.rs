@@ -11,6 +11,22 @@ use crate::engine::Timestamp;
 use crate::event::EventKind;
 use crate::schedule::{Moment, Schedule};
 
+/// What members are told.
+pub(super) struct News {
+    pub(super) kind: EventKind,
+    /// Other nodes are to be told as well.
+    pub(super) for_others: bool,
+}
+
+/// Who says that somebody types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A connection of this node.
+    Here,
+    /// Another node.
+    Elsewhere,
+}
+
 #[derive(Default)]
 pub(super) struct Stripe {
     rooms: HashMap<RoomName, BTreeMap<UserId, Typist>>,
@@ -25,7 +41,8 @@ impl Stripe {
         room: &RoomName,
         user: &UserId,
         limits: &Limits,
-    ) -> Option<EventKind> {
+        source: Source,
+    ) -> Option<News> {
         let now = self.schedule.now(now);
         let (known, typists) =
             self.rooms.get(room).map_or((false, 0), |typists| (typists.contains_key(user), typists.len()));
@@ -35,7 +52,10 @@ impl Stripe {
             }
             self.rooms.entry(room.clone()).or_default().insert(user.clone(), Typist::new(now));
         }
-        self.change(now, room, user, limits, |typist| typist.start(now, limits))
+        self.change(now, room, user, limits, |typist| match source {
+            Source::Here => typist.start(now, limits),
+            Source::Elsewhere => typist.hear_start(now, limits),
+        })
     }
 
     pub(super) fn stop(
@@ -44,21 +64,21 @@ impl Stripe {
         room: &RoomName,
         user: &UserId,
         limits: &Limits,
-    ) -> Option<EventKind> {
+        source: Source,
+    ) -> Option<News> {
         let now = self.schedule.now(now);
-        self.change(now, room, user, limits, |typist| typist.stop(now))
+        self.change(now, room, user, limits, |typist| match source {
+            Source::Here => typist.stop(now),
+            Source::Elsewhere => typist.hear_stop(now),
+        })
     }
 
     /// Looks at one typist for whom something is due, if there is one: where, and what is to be told.
-    pub(super) fn next_due(
-        &mut self,
-        now: Timestamp,
-        limits: &Limits,
-    ) -> Option<(RoomName, Option<EventKind>)> {
+    pub(super) fn next_due(&mut self, now: Timestamp, limits: &Limits) -> Option<(RoomName, Option<News>)> {
         let now = self.schedule.now(now);
         let (room, user) = self.schedule.take_due(now)?;
-        let kind = self.change(now, &room, &user, limits, |_| ());
-        Some((room, kind))
+        let news = self.change(now, &room, &user, limits, |_| ());
+        Some((room, news))
     }
 
     fn change(
@@ -68,13 +88,13 @@ impl Stripe {
         user: &UserId,
         limits: &Limits,
         change: impl FnOnce(&mut Typist),
-    ) -> Option<EventKind> {
+    ) -> Option<News> {
         let typists = self.rooms.get_mut(room)?;
         let typist = typists.get_mut(user)?;
         let name = (room.clone(), user.clone());
         let before = typist.next();
         change(typist);
-        let kind = typist.news(now, user, limits);
+        let news = typist.news(now, user, limits).map(|kind| News { kind, for_others: typist.is_here() });
         let next = typist.next();
         if next <= now {
             typists.remove(user);
@@ -85,7 +105,7 @@ impl Stripe {
         } else {
             self.schedule.shift(before, next, name);
         }
-        kind
+        news
     }
 
     pub(super) fn typists(&mut self, now: Timestamp, room: &RoomName) -> Vec<UserId> {

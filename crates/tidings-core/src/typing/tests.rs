@@ -38,6 +38,11 @@ impl Fixture {
         self.typing.tick(self.now);
     }
 
+    /// Another node has told its members.
+    fn hear(&self, id: &str, types: bool) {
+        self.typing.heard(self.now, &self.room, &user(id), types);
+    }
+
     fn told(&self) -> Vec<EventKind> {
         self.listener.take().iter().map(|event| event.kind.clone()).collect()
     }
@@ -174,4 +179,74 @@ fn a_room_does_not_hear_who_types_in_another() {
     let f = Fixture::new();
     f.typing.started(f.now, &room("elsewhere"), &user("ana"));
     assert_eq!((f.told(), f.typists()), (vec![], vec![]));
+}
+
+/// Writes down what other nodes are to be told.
+#[derive(Default)]
+struct Others(std::sync::Mutex<Vec<(UserId, bool)>>);
+
+impl Others {
+    fn take(&self) -> Vec<(UserId, bool)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Registry for Others {
+    fn changed(&self, _: &RoomName, _: &UserId) {}
+
+    fn online_changed(&self, _: &UserId) {}
+
+    fn typing(&self, _: &RoomName, user: &UserId, types: bool) {
+        self.0.lock().unwrap().push((user.clone(), types));
+    }
+
+    fn in_room(&self, _: &RoomName, _: Option<&UserId>, _: usize, _: Completion<crate::RoomPresence>) {}
+
+    fn who_is_online(&self, _: Vec<UserId>, _: Completion<Vec<UserId>>) {}
+
+    fn typists(&self, _: Timestamp, _: &RoomName, _: Completion<Vec<UserId>>) {}
+}
+
+#[test]
+fn other_nodes_are_told_what_the_members_here_are_and_nothing_that_came_from_them() {
+    let mut f = Fixture::new();
+    let others = Arc::new(Others::default());
+    f.typing.share(others.clone());
+    f.start("ana");
+    f.start("ana");
+    f.hear("ben", true);
+    f.pass(3_000);
+    f.start("ana");
+    assert_eq!(others.take(), [(user("ana"), true), (user("ana"), true)], "once an interval");
+    f.hear("ben", false);
+    f.pass(5_000);
+    assert_eq!(others.take(), [(user("ana"), false)]);
+    let told = [types("ana"), types("ben"), types("ana"), stopped("ben"), stopped("ana")];
+    assert_eq!(f.told(), told);
+    assert_eq!(f.records(), 0);
+}
+
+#[test]
+fn a_typist_of_another_node_is_seen_to_type_until_that_node_says_otherwise_or_is_gone() {
+    let mut f = Fixture::new();
+    f.hear("ana", true);
+    f.pass(2_999);
+    f.hear("ana", true);
+    assert_eq!(f.told(), [types("ana"), types("ana")], "the other node keeps the interval");
+    // Its user may type on for as long without being told of again.
+    f.pass(7_999);
+    assert_eq!(f.typists(), [user("ana")]);
+    f.pass(1);
+    assert_eq!((f.told(), f.records()), (vec![stopped("ana")], 0));
+}
+
+#[test]
+fn a_user_who_types_here_does_not_cease_because_their_other_device_elsewhere_does() {
+    let mut f = Fixture::new();
+    f.start("ana");
+    f.hear("ana", false);
+    assert_eq!(f.told(), [types("ana")]);
+    assert_eq!(f.typists(), [user("ana")]);
+    f.pass(5_000);
+    assert_eq!(f.told(), [stopped("ana")]);
 }

@@ -15,19 +15,38 @@ pub(super) struct Typist {
     quiet_until: Moment,
     /// Whether the others believe that they type.
     shown: bool,
+    /// They began to type on this node, so that other nodes learn from it when they cease.
+    here: bool,
 }
 
 impl Typist {
     pub(super) const fn new(now: Moment) -> Self {
-        Self { until: now, quiet_until: now, shown: false }
+        Self { until: now, quiet_until: now, shown: false, here: false }
     }
 
     pub(super) fn start(&mut self, now: Moment, limits: &Limits) {
         self.until = now.plus_ms(limits.typing_timeout_ms);
+        self.here = true;
+    }
+
+    /// Another node says that they type. It tells no more often than the interval, and says when they
+    /// cease; only if that node dies does it have to be found out here.
+    pub(super) fn hear_start(&mut self, now: Moment, limits: &Limits) {
+        let lasts = limits.typing_timeout_ms.saturating_add(limits.typing_interval_ms);
+        self.until = self.until.max(now.plus_ms(lasts));
+        self.quiet_until = now;
+    }
+
+    /// Another node says that they do not type any more, which it does not know if they type here.
+    pub(super) fn hear_stop(&mut self, now: Moment) {
+        if !self.here || !self.types(now) {
+            self.until = now;
+        }
     }
 
     pub(super) fn stop(&mut self, now: Moment) {
         self.until = now;
+        self.here = true;
     }
 
     pub(super) fn types(&self, now: Moment) -> bool {
@@ -49,6 +68,11 @@ impl Typist {
         } else {
             None
         }
+    }
+
+    /// Whether other nodes learn from this one.
+    pub(super) const fn is_here(&self) -> bool {
+        self.here
     }
 
     /// When time alone will change something. Past for one of whom nothing need be known.

@@ -49,14 +49,14 @@ pub(super) async fn history(
     Ok(v1::HistoryResponse { room: room.as_str().to_owned(), messages, complete })
 }
 
-pub(super) fn presence(
+pub(super) async fn presence(
     state: &State,
     request: &v1::PresenceRequest,
 ) -> Result<v1::PresenceResponse, Problem> {
     let limits = state.limits();
     let room = named(request.room.as_deref(), limits)?;
     let after = request.after.as_deref().map(|name| user(name, limits)).transpose()?;
-    let page = people::page(state, &room, after.as_ref(), None)?;
+    let page = people::page(state, &room, after.as_ref(), None).await?;
     let user = |(user, connections): &(tidings_protocol::UserId, u32)| v1::PresentUser {
         user_id: user.as_str().to_owned(),
         connections: *connections,

@@ -17,6 +17,7 @@ use tidings_protocol::{RoomName, UserId};
 
 use super::page_size;
 use crate::answer::{Problem, json};
+use crate::ask::answer;
 use crate::parameters::{Asked, Room, User, user};
 use crate::state::State;
 
@@ -34,7 +35,7 @@ pub(super) async fn in_room(
     Asked(query): Asked<PresenceQuery>,
 ) -> Result<Response, Problem> {
     let after = query.after.map(|name| user(&name, state.limits())).transpose()?;
-    let page = page(&state, &room, after.as_ref(), query.limit)?;
+    let page = page(&state, &room, after.as_ref(), query.limit).await?;
     let users = page.users.iter().map(|(user, connections)| PresenceEntry {
         user_id: user.as_str().to_owned(),
         connections: *connections,
@@ -48,20 +49,24 @@ pub(super) async fn in_room(
 }
 
 /// A page of a room's users.
-pub(crate) fn page(
+pub(crate) async fn page(
     state: &State,
     room: &RoomName,
     after: Option<&UserId>,
     limit: Option<usize>,
 ) -> Result<RoomPresence, Problem> {
     let users_max = page_size(limit, state.limits().presence_page_max)?;
-    Ok(state.setup.people.presence.in_room(room, after, users_max))
+    answer(state, |done| state.setup.people.presence.ask_room(room, after, users_max, done)).await
 }
 
 /// `GET /rooms/{room}/typing`.
-pub(super) async fn typing(Extract(state): Extract<Arc<State>>, Room(room): Room) -> Response {
-    let typists = state.setup.people.typing.typists(state.now(), &room);
-    json(&TypingAnswer { users: names(&typists) })
+pub(super) async fn typing(
+    Extract(state): Extract<Arc<State>>,
+    Room(room): Room,
+) -> Result<Response, Problem> {
+    let typing = &state.setup.people.typing;
+    let typists = answer(&state, |done| typing.ask_typists(state.now(), &room, done)).await?;
+    Ok(json(&TypingAnswer { users: names(&typists) }))
 }
 
 /// `GET /presence?user=a&user=b`: those of them who are online.
@@ -78,7 +83,8 @@ pub(super) async fn online(
         let advice = format!("name 1 to {most} users, each as user=…: ask again for the others");
         return Err(Problem::new(ErrorCode::BadQuery, advice));
     }
-    Ok(json(&OnlineAnswer { online: names(&state.setup.people.presence.who_is_online(asked.iter())) }))
+    let online = answer(&state, |done| state.setup.people.presence.ask_online(asked, done)).await?;
+    Ok(json(&OnlineAnswer { online: names(&online) }))
 }
 
 /// `DELETE /users/{user}/sessions`: closes the user's connections; what waits for the user to come

@@ -89,7 +89,7 @@ pub(super) fn read(
     rules: Rules<'_>,
 ) -> Result<Request, Refused> {
     let headers = Headers(request.headers);
-    let (query, limits) = (Query(query), rules.limits);
+    let (query, limits) = (&Query::new(query), rules.limits);
     let minor_version = request.version.unwrap_or_default();
     let method = request.method.unwrap_or_default();
     if method == "OPTIONS" {

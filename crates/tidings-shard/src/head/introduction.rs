@@ -9,7 +9,7 @@ use super::refusal::Refused;
 
 /// Reads `room`s, `user_id` and `session_id`.
 pub(super) fn read(
-    query: Query<'_>,
+    query: &Query<'_>,
     cursor: Option<&str>,
     manner: Manner,
     limits: &Limits,
@@ -29,7 +29,7 @@ pub(super) fn read(
 }
 
 /// The rooms that are named, each once.
-fn rooms(query: Query<'_>, limits: &Limits) -> Result<Vec<RoomName>, Refused> {
+fn rooms(query: &Query<'_>, limits: &Limits) -> Result<Vec<RoomName>, Refused> {
     let mut rooms = Vec::new();
     for name in query.all("room", ErrorCode::BadRoom) {
         let room = names::room(&name?, limits)?;

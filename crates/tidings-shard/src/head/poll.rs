@@ -19,7 +19,7 @@ pub struct Polling {
 }
 
 /// Reads the request. More than the limits allow is asked for in vain, not refused.
-pub(super) fn read(client: &str, query: Query<'_>, limits: &Limits) -> Result<Polling, Refused> {
+pub(super) fn read(client: &str, query: &Query<'_>, limits: &Limits) -> Result<Polling, Refused> {
     let client = names::client(&decode(client, ErrorCode::BadQuery)?, limits)?;
     let cursor = query.first("cursor", ErrorCode::BadCursor)?;
     let introduction = introduction::read(query, cursor.as_deref(), Manner::Poll { client }, limits)?;

@@ -1,34 +1,50 @@
 //! Percent encoding, and the parameters behind a `?`.
 
+use std::borrow::Cow;
+
 use tidings_protocol::ErrorCode;
 
 use super::refusal::Refused;
 
 /// The parameters of an address, in their order, not yet decoded.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Query<'a>(pub(super) &'a str);
+#[derive(Debug, Clone)]
+pub(super) struct Query<'a>(Vec<(&'a str, &'a str)>);
+
+/// About what an address has.
+const PARAMETERS: usize = 8;
 
 impl<'a> Query<'a> {
+    /// Takes apart what stands behind the `?`.
+    pub(super) fn new(text: &'a str) -> Self {
+        let mut pairs = Vec::new();
+        if !text.is_empty() {
+            pairs.reserve_exact(PARAMETERS);
+            pairs.extend(text.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))));
+        }
+        Self(pairs)
+    }
+
     /// Every value of a parameter, decoded; what cannot be decoded is refused with the code.
     pub(super) fn all(
-        self,
-        name: &'a str,
+        &self,
+        name: &str,
         code: ErrorCode,
-    ) -> impl Iterator<Item = Result<String, Refused>> + 'a {
-        let pairs = self.0.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        // Forms write a space as a plus sign.
-        pairs
-            .filter(move |(known, _)| *known == name)
-            .map(move |(_, value)| decode(&value.replace('+', " "), code))
+    ) -> impl Iterator<Item = Result<Cow<'a, str>, Refused>> {
+        let named = self.0.iter().filter(move |(known, _)| *known == name);
+        named.map(move |&(_, value)| match value.contains('+') {
+            // Forms write a space as a plus sign.
+            true => decode(&value.replace('+', " "), code).map(|decoded| decoded.into_owned().into()),
+            false => decode(value, code),
+        })
     }
 
     /// A parameter's first value.
-    pub(super) fn first(self, name: &'a str, code: ErrorCode) -> Result<Option<String>, Refused> {
+    pub(super) fn first(&self, name: &str, code: ErrorCode) -> Result<Option<Cow<'a, str>>, Refused> {
         self.all(name, code).next().transpose()
     }
 
     /// A parameter that is a whole number.
-    pub(super) fn number(self, name: &'static str) -> Result<Option<u64>, Refused> {
+    pub(super) fn number(&self, name: &'static str) -> Result<Option<u64>, Refused> {
         let Some(text) = self.first(name, ErrorCode::BadQuery)? else { return Ok(None) };
         let refused =
             || Refused::because(ErrorCode::BadQuery, format!("{name} is no whole number: give digits only."));
@@ -37,7 +53,10 @@ impl<'a> Query<'a> {
 }
 
 /// Undoes percent encoding (RFC 3986 §2.1).
-pub(super) fn decode(text: &str, code: ErrorCode) -> Result<String, Refused> {
+pub(super) fn decode(text: &str, code: ErrorCode) -> Result<Cow<'_, str>, Refused> {
+    if !text.contains('%') {
+        return Ok(text.into());
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -51,7 +70,7 @@ pub(super) fn decode(text: &str, code: ErrorCode) -> Result<String, Refused> {
         bytes.push(u8::try_from(high * 16 + low).expect("two hexadecimal digits fit a byte"));
         rest = &tail[2..];
     }
-    String::from_utf8(bytes).map_err(|_| Refused::new(code))
+    String::from_utf8(bytes).map(Cow::from).map_err(|_| Refused::new(code))
 }
 
 #[cfg(test)]
@@ -60,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_parameter_may_come_more_than_once_and_in_any_spelling() {
-        let query = Query("a=1&b=x+y%2B&a=%C3%B8&c&=d");
+        let query = Query::new("a=1&b=x+y%2B&a=%C3%B8&c&=d");
         let all = |name| query.all(name, ErrorCode::BadQuery).map(Result::unwrap).collect::<Vec<_>>();
         assert_eq!(all("a"), ["1", "ø"]);
         assert_eq!(all("b"), ["x y+"]);

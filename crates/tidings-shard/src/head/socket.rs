@@ -8,7 +8,7 @@ use super::refusal::Refused;
 use super::{Rules, Target, names};
 
 /// Those that name a room take `?last_message_id=` from a client that comes back.
-pub(super) fn target(path: &str, query: Query<'_>, rules: Rules<'_>) -> Result<Target, Refused> {
+pub(super) fn target(path: &str, query: &Query<'_>, rules: Rules<'_>) -> Result<Target, Refused> {
     if path == "/echo" {
         return if rules.echo { Ok(Target::Echo) } else { Err(echo_is_off()) };
     }
@@ -33,7 +33,7 @@ fn echo_is_off() -> Refused {
     Refused::because(ErrorCode::NotFound, "/echo is off on this server: start it with --echo.")
 }
 
-fn last_message_id(query: Query<'_>) -> Result<Option<MessageId>, Refused> {
+fn last_message_id(query: &Query<'_>) -> Result<Option<MessageId>, Refused> {
     let Some(text) = query.first("last_message_id", ErrorCode::BadQuery)? else { return Ok(None) };
     match text.parse() {
         Ok(id) if id < MessageId::LIMIT => Ok(Some(MessageId(id))),
@@ -53,7 +53,7 @@ mod tests {
     fn entrance(path: &str, query: &str) -> Result<(String, Option<String>, Option<u64>), ErrorCode> {
         let (limits, origins) = (Limits::default(), Origins::default());
         let rules = Rules { limits: &limits, node: "n", echo: false, compression: false, origins: &origins };
-        match target(path, Query(query), rules).map_err(|refused| refused.code)? {
+        match target(path, &Query::new(query), rules).map_err(|refused| refused.code)? {
             Target::Messages(Entrance::Session(introduction)) => {
                 let (room, position) = &introduction.rooms[0];
                 let user = introduction.identity.user.map(|user| user.to_string());

@@ -156,12 +156,7 @@ impl<S> Connections<S> {
         let gathering = self.table.get_mut(to).and_then(Connection::gathering_mut);
         let Some(gathering) = gathering else { return 0 };
         let offers = first..batch.messages().len();
-        let taken = offers
-            .take_while(|&index| {
-                let (start, end) = (frames.start(index), frames.ends[index]);
-                gathering.offer(&frames.bytes[start as usize..end as usize])
-            })
-            .count();
+        let taken = offers.take_while(|&index| gathering.offer_message(&frames, index)).count();
         self.ripe.extend((taken > 0).then_some(to));
         taken
     }

@@ -26,7 +26,8 @@ impl<I: Io> Shard<I> {
             self.guarded(key, Self::read_more);
             self.flush_if_full();
         }
-        for ready in std::mem::take(&mut self.ready) {
+        let mut ready = std::mem::take(&mut self.ready);
+        for ready in ready.drain(..) {
             match ready {
                 Ready::Listener => self.accepting = true,
                 Ready::Connection { key, readable, writable, ended } => {
@@ -42,6 +43,7 @@ impl<I: Io> Shard<I> {
                 }
             }
         }
+        self.ready = ready;
         self.let_leave();
     }
 
@@ -102,7 +104,7 @@ impl<I: Io> Shard<I> {
         match connection.phase {
             // Set aside until what it waits for is there.
             Phase::Body | Phase::Send | Phase::Poll | Phase::Knocking | Phase::Feed => {}
-            Phase::Head => self.heads(slot, &[]),
+            Phase::Head => self.heads(slot, &mut []),
             Phase::Messages | Phase::Echo | Phase::Closing => {
                 let mut stash = connection.take_stash();
                 connection.tidy();

@@ -12,7 +12,7 @@ use crate::connection::{Connection, Phase};
 use crate::encoding::Encoding;
 use crate::head::{Refused, write_refusal};
 use crate::http::{self, Answer, Body, Terms};
-use crate::pending::Matter;
+use crate::pending::{Matter, Pending};
 
 impl<S> Connections<S> {
     /// Answers a request that was not remembered.
@@ -28,21 +28,39 @@ impl<S> Connections<S> {
         let pending = self.table.get_mut(slot).and_then(Connection::take_pending);
         let Some(pending) = pending else { return };
         let body = if json.is_empty() { Body::Absent } else { Body::Json(json) };
-        // What is worth another try is said in seconds, as everywhere.
-        let headers: &[_] = if matches!(status, 429 | 503) { &[("Retry-After", "1")] } else { &[] };
-        self.answer_at_once(slot, &Answer { status, headers, body }, pending.terms);
+        self.answer_at_once(slot, &Answer { status, headers: retry_after(status), body }, pending.terms);
     }
 
     /// Answers a poll with what it has gathered.
     pub(super) fn answer_poll(&mut self, slot: Slot, end: Option<&PollEnd>) {
         let Some(gathering) = self.table.get(slot).and_then(Connection::gathering) else { return };
-        match gathering.dismissed() {
-            Some(code) if gathering.is_empty() => self.answer_refused(slot, &code.into()),
-            _ => {
-                let (status, json) = gathering.answer(end);
-                self.answer_json(slot, status, &json);
-            }
+        if let Some(code) = gathering.dismissed().filter(|_| gathering.is_empty()) {
+            return self.answer_refused(slot, &code.into());
         }
+        let mut json = std::mem::take(&mut self.json);
+        json.clear();
+        let status = gathering.write(end, &mut json);
+        match end {
+            Some(PollEnd { rests: true, .. }) => self.answer_resting(slot, status, &json),
+            _ => self.answer_json(slot, status, &json),
+        }
+        self.json = json;
+    }
+
+    /// Answers a poll whose session stays where it is, for a while.
+    fn answer_resting(&mut self, slot: Slot, status: u16, json: &[u8]) {
+        let pending = self.table.get_mut(slot).and_then(Connection::take_pending);
+        let Some(Pending { terms, .. }) = pending else { return };
+        let node = Arc::clone(&self.node);
+        let answer = Answer { status, headers: retry_after(status), body: Body::Json(json) };
+        self.queue(slot, |out, _| http::write(out, &answer, &terms, &node));
+        self.await_next(slot, self.limits.poll_rest_ms.min(self.limits.http_idle_timeout_ms));
+    }
+
+    /// Whether the connection of a request that waits is kept when that is answered.
+    pub(super) fn keeps(&self, slot: Slot) -> bool {
+        let pending = self.table.get(slot).and_then(|connection| connection.rare.as_ref()?.pending.as_ref());
+        !self.stopping && pending.is_some_and(|pending| pending.terms.keeps)
     }
 
     /// Answers the request that waits with an error, after which the connection may go on.
@@ -123,15 +141,20 @@ impl<S> Connections<S> {
             self.begin_closing(slot);
             return self.finish(slot);
         }
+        // Its slot is about to come in anew, so the rules of messaging forget it first.
+        self.leaving.push(slot);
+        self.await_next(slot, self.limits.http_idle_timeout_ms);
+    }
+
+    /// A connection may bring another request: it is looked at again after some time.
+    fn await_next(&mut self, slot: Slot, delay_ms: u64) {
         let now_ms = self.now_ms();
         let Some(connection) = self.table.get_mut(slot) else { return };
         connection.phase = Phase::Head;
         connection.kept = true;
         connection.since_ms = now_ms;
         let is_pipelined = connection.stashed_bytes() > 0;
-        // Its slot is about to come in anew, so the rules of messaging forget it first.
-        self.leaving.push(slot);
-        self.set_timer(slot, self.limits.http_idle_timeout_ms);
+        self.set_timer(slot, delay_ms);
         if is_pipelined {
             self.pipelined.extend(self.table.key(slot));
         }
@@ -149,6 +172,14 @@ impl<S> Connections<S> {
             Matter::Body(sending) => Some(*sending),
             _ => None,
         }
+    }
+}
+
+/// What is worth another try is said in seconds, as everywhere.
+const fn retry_after(status: u16) -> &'static [(&'static str, &'static str)] {
+    match status {
+        429 | 503 => &[("Retry-After", "1")],
+        _ => &[],
     }
 }
 

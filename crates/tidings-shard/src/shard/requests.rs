@@ -14,9 +14,13 @@ use crate::http::{Answer, Body, Terms};
 use crate::io::Io;
 use crate::pending::{Gathering, Matter, Pending};
 
+/// So many answers to polls are sent before more are written: what one needs is still in the
+/// processor's cache then, and nothing more would be added to them in this turn.
+const ANSWERS_PER_FLUSH: usize = 32;
+
 impl<I: Io> Shard<I> {
     /// What has arrived on a connection behind what was set aside, or behind another request.
-    pub(super) fn heads(&mut self, slot: Slot, bytes: &[u8]) {
+    pub(super) fn heads(&mut self, slot: Slot, bytes: &mut [u8]) {
         if self.must_pause(slot) {
             return self.pause(slot, bytes);
         }
@@ -27,15 +31,26 @@ impl<I: Io> Shard<I> {
         if connection.kept && all.is_empty() {
             connection.since_ms = now_ms;
         }
-        all.extend_from_slice(bytes);
-        if !all.is_empty() {
-            self.request(slot, &mut all);
+        if all.is_empty() {
+            if !bytes.is_empty() {
+                self.request(slot, bytes);
+            }
+            return;
         }
+        all.extend_from_slice(bytes);
+        self.request(slot, &mut all);
     }
 
     /// What has arrived of a request.
     pub(super) fn request(&mut self, slot: Slot, bytes: &mut [u8]) {
-        match head::read(bytes, self.rules()) {
+        let head = head::read(bytes, self.rules());
+        match &head {
+            Head::Incomplete => {}
+            Head::Request(request) if matches!(request.call, Call::Poll(_)) => {}
+            // Whose polls came here until now has gone on to something else.
+            _ => self.messaging.stop_resting(slot),
+        }
+        match head {
             Head::Incomplete => {
                 if let Some(connection) = self.connections.table.get_mut(slot) {
                     connection.stash(bytes);
@@ -89,7 +104,11 @@ impl<I: Io> Shard<I> {
         let gathering = Gathering::new(&polling, self.context.limits.outbox_bytes_max);
         let pending = Pending { terms, matter: Matter::Poll(gathering) };
         self.wait_for(slot, Phase::Poll, pending, polling.timeout_ms);
-        self.enter(slot, Entrance::Session(Box::new(polling.introduction)));
+        let key = self.next_entrance(slot);
+        if !self.messaging.poll_again(key, &polling.introduction, &mut self.connections) {
+            let entrance = Entrance::Session(Box::new(polling.introduction));
+            self.messaging.opened(key, entrance, &mut self.connections);
+        }
     }
 
     fn begin_send(&mut self, slot: Slot, sending: Sending, terms: Terms) {
@@ -154,21 +173,34 @@ impl<I: Io> Shard<I> {
         self.connections.set_timer(slot, patience_ms);
     }
 
-    /// Lets a client in. A connection may come in several times, one request after the other, and
-    /// an answer to an earlier one must not find a later one: so it is known by another key each time.
+    /// Lets a client in.
     pub(super) fn enter(&mut self, slot: Slot, entrance: Entrance) {
+        let key = self.next_entrance(slot);
+        self.messaging.opened(key, entrance, &mut self.connections);
+    }
+
+    /// A connection may come in several times, one request after the other, and an answer to an
+    /// earlier one must not find a later one: so it is known by another key each time.
+    fn next_entrance(&mut self, slot: Slot) -> SlotKey {
         self.let_leave();
         self.entrances = self.entrances.wrapping_add(1);
-        let key = SlotKey { slot, generation: self.entrances };
-        self.messaging.opened(key, entrance, &mut self.connections);
+        SlotKey { slot, generation: self.entrances }
     }
 
     /// Answers the polls that have something to answer.
     pub(super) fn answer_polls(&mut self) {
-        for slot in std::mem::take(&mut self.connections.ripe) {
-            if self.connections.has_ripe_poll(slot) {
-                self.end_poll(slot);
+        let mut ripe = std::mem::take(&mut self.connections.ripe);
+        for slots in ripe.chunks(ANSWERS_PER_FLUSH) {
+            for &slot in slots {
+                if self.connections.has_ripe_poll(slot) {
+                    self.end_poll(slot);
+                }
             }
+            self.flush();
+        }
+        ripe.clear();
+        if self.connections.ripe.is_empty() {
+            self.connections.ripe = ripe;
         }
     }
 
@@ -177,7 +209,8 @@ impl<I: Io> Shard<I> {
         let Some(connection) = self.connections.table.get(slot) else { return };
         let is_dismissed = connection.gathering().is_some_and(|gathering| gathering.dismissed().is_some());
         // Whoever was sent away has no place any more.
-        let end = (!is_dismissed).then(|| self.messaging.finish_poll(slot));
+        let kept = self.connections.keeps(slot);
+        let end = (!is_dismissed).then(|| self.messaging.finish_poll(slot, kept));
         self.connections.answer_poll(slot, end.as_ref());
     }
 

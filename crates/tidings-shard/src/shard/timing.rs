@@ -27,7 +27,9 @@ impl<I: Io> Shard<I> {
         let Some(connection) = self.connections.table.get(slot) else { return };
         let silent_ms = u64::from(now_ms.wrapping_sub(connection.since_ms));
         let limits = &self.context.limits;
+        let rests = connection.phase == Phase::Head && self.messaging.rests(slot);
         let allowed_ms = match connection.phase {
+            Phase::Head if rests => limits.poll_rest_ms.min(limits.http_idle_timeout_ms),
             Phase::Head if connection.kept => limits.http_idle_timeout_ms,
             Phase::Head => limits.handshake_timeout_ms,
             Phase::Body => limits.body_timeout_ms,
@@ -42,6 +44,10 @@ impl<I: Io> Shard<I> {
             return self.connections.set_timer(slot, allowed_ms - silent_ms);
         }
         match connection.phase {
+            Phase::Head if rests => {
+                self.messaging.stop_resting(slot);
+                self.connections.set_timer(slot, limits.http_idle_timeout_ms.saturating_sub(silent_ms));
+            }
             Phase::Head if connection.rare.is_none() => self.remove(slot),
             Phase::Head | Phase::Body => {
                 self.refuse(slot, &Refused::new(ErrorCode::Timeout), Counter::HeadRefused);

@@ -1,0 +1,56 @@
+-- What the scripts on presence share. The users of a room are a sorted set, `here`, whose scores are all 0,
+-- so that it is in the order of their names. What each node has of them is a hash beside it,
+-- `here:<node>`, from user to connections (0 within the grace). `nodes` are the nodes that have any; a
+-- node's own set names the rooms in which it has any.
+
+-- Whether a node's users count: it lives, or stopped so lately that they may come to other nodes unseen.
+local function counts(lease)
+  return redis.call('EXISTS', lease, lease .. ':leaving') > 0
+end
+
+-- Whether a node other than this one has the user.
+local function is_elsewhere(here, nodes, node, user)
+  for _, other in ipairs(nodes) do
+    if other ~= node and redis.call('HEXISTS', here .. ':' .. other, user) == 1 then return true end
+  end
+  return false
+end
+
+-- Tells who listens to the room who came and went; an empty channel is a room that has no events.
+local function tell(channel, here, joined, left)
+  if channel == '' or #joined + #left == 0 then return end
+  local head = {'e p', text(redis.call('ZCARD', here)), text(#joined), text(#left)}
+  local names = {}
+  for _, users in ipairs({joined, left}) do
+    for _, user in ipairs(users) do
+      head[#head + 1] = text(#user)
+      names[#names + 1] = user
+    end
+  end
+  redis.call('PUBLISH', channel, table.concat(head, ' ') .. '\n' .. table.concat(names))
+end
+
+-- The node is dead: takes at most `most` of its users out of a room, and tells who has gone.
+-- `lease` is the name of that lease. Gives how many there were.
+local function bury(here, nodes, room, channel, node, lease, most)
+  local users = redis.call('HRANDFIELD', here .. ':' .. node, most)
+  local left = {}
+  if #users > 0 then
+    redis.call('HDEL', here .. ':' .. node, unpack(users))
+    local known = redis.call('SMEMBERS', nodes)
+    for _, user in ipairs(users) do
+      if not is_elsewhere(here, known, node, user) then
+        redis.call('ZREM', here, user)
+        left[#left + 1] = user
+      end
+    end
+    -- Should the node come back, the others have to be told of its users anew.
+    redis.call('SET', lease .. ':reaped', '', 'EX', 86400)
+  end
+  if redis.call('EXISTS', here .. ':' .. node) == 0 then
+    redis.call('SREM', nodes, node)
+    redis.call('SREM', lease .. ':rooms', room)
+  end
+  tell(channel, here, {}, left)
+  return #users
+end
