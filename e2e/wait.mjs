@@ -49,6 +49,13 @@ export class Arrivals {
 /** Something that changes, and who waits for it to have changed enough. */
 export class Watched {
   #waiting = [];
+  #error;
+
+  /** Nobody waits any more. */
+  fail(error) {
+    this.#error = error;
+    this.#waiting.forEach(({ reject }) => reject(error));
+  }
 
   changed() {
     this.#waiting.filter(({ is_so }) => is_so()).forEach(({ resolve }) => resolve());
@@ -56,7 +63,8 @@ export class Watched {
   }
 
   until(what, is_so) {
+    if (this.#error) return Promise.reject(this.#error);
     if (is_so()) return Promise.resolve();
-    return soon(what, new Promise((resolve) => this.#waiting.push({ is_so, resolve })));
+    return soon(what, new Promise((resolve, reject) => this.#waiting.push({ is_so, resolve, reject })));
   }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tidings_core::engine::{EngineGauges, StoreState};
+use tidings_core::engine::{EngineGauges, NodeReport, StoreState};
 use tidings_core::{
     Completion, Engine, EngineError, Hub, Page, Position, Publication, Published, RoomRules, RoomSummary,
     Timestamp,
@@ -251,6 +251,22 @@ impl Engine for RedisEngine {
 
     fn stores(&self) -> Vec<StoreState> {
         self.servers.iter().map(|server| server.state()).collect()
+    }
+
+    fn report(&self, report: &NodeReport) {
+        self.servers.iter().for_each(|server| server.report(report));
+    }
+
+    /// A node that one of the servers does not see may have been heard of by another.
+    fn other_nodes(&self) -> Vec<NodeReport> {
+        let mut newest = HashMap::<String, NodeReport>::new();
+        for (node, report) in self.servers.iter().flat_map(|server| server.reports()) {
+            match newest.get(&node) {
+                Some(known) if known.age_ms <= report.age_ms => {}
+                _ => drop(newest.insert(node, report)),
+            }
+        }
+        newest.into_values().collect()
     }
 
     fn is_ready(&self) -> bool {
