@@ -3,8 +3,8 @@
 //! Pure. Refuses to count a part of a machine as none.
 
 use super::constants::{
-    CONNECTION, DELIVERY, FRAME, NODE_MESSAGE, REDIS_HISTORY, REDIS_KEPT, REDIS_MESSAGE, REDIS_NODE,
-    REDIS_USER,
+    CONNECTION, DELIVERY, FRAME, NODE_MESSAGE, REDIS_CENSUS, REDIS_HISTORY, REDIS_KEPT, REDIS_MESSAGE,
+    REDIS_NODE, REDIS_USER,
 };
 use crate::words::{count, size};
 
@@ -38,6 +38,8 @@ pub(super) struct Plan {
     redis_ns_per_message: u128,
     redis_servers: u128,
     messages_per_redis: u128,
+    /// What each server spends on nodes that say that they live, and learn who else does.
+    census_ns_per_second: u128,
     redis_memory_bytes: u128,
     redis_sends_bytes_per_second: u128,
 }
@@ -48,6 +50,9 @@ pub(super) struct Line {
     pub(super) value: String,
     pub(super) because: String,
 }
+
+/// How often a node says that it lives: every third of `node_lease_ms`.
+const CENSUS_SECONDS: u128 = 5;
 
 /// A second of a core.
 const SECOND_NS: u128 = 1_000_000_000;
@@ -67,7 +72,9 @@ impl Plan {
         let nodes_per_room = members.min(nodes).max(1);
         let history_ns = if demand.history > 0 { of(&REDIS_HISTORY) } else { 0 };
         let redis_ns_per_message = of(&REDIS_MESSAGE) + history_ns + nodes_per_room * of(&REDIS_NODE);
-        let messages_per_redis = usable_ns / redis_ns_per_message;
+        let census_ns_per_second =
+            nodes.saturating_mul(nodes).saturating_mul(of(&REDIS_CENSUS)) / CENSUS_SECONDS;
+        let messages_per_redis = usable_ns.saturating_sub(census_ns_per_second) / redis_ns_per_message;
         let kept = rooms * wide(demand.history) * (wide(demand.bytes) + of(&REDIS_KEPT));
         Self {
             members,
@@ -82,6 +89,7 @@ impl Plan {
             redis_ns_per_message,
             redis_servers: rate.div_ceil(messages_per_redis.max(1)).max(1),
             messages_per_redis,
+            census_ns_per_second,
             redis_memory_bytes: kept + users.max(rooms) * of(&REDIS_USER),
             redis_sends_bytes_per_second: rate * nodes_per_room * (wide(demand.bytes) + of(&FRAME)),
         }
@@ -121,13 +129,22 @@ impl Plan {
             ),
             line(
                 "Redis servers",
-                told(servers),
+                match self.messages_per_redis {
+                    0 => "too many nodes".to_owned(),
+                    _ => told(servers),
+                },
                 format!(
                     "{} messages/s each: {} ns per message, heard by {} nodes",
                     told(self.messages_per_redis),
                     told(self.redis_ns_per_message),
                     told(self.nodes_per_room)
                 ),
+            ),
+            line(
+                "  for the nodes",
+                format!("{} %", told(self.census_ns_per_second.saturating_mul(100) / SECOND_NS)),
+                "of a core each, to know who lives: grows with the square of the nodes, falls with node_lease_ms"
+                    .to_owned(),
             ),
             line(
                 "  memory each",
@@ -170,6 +187,16 @@ mod tests {
         let busy = Plan::of(&Demand { rate: 1_000_000, ..MILLION });
         // 10,000,000 deliveries of 8.77 us and 1,000,000 messages of 24 us, at 2 s of cores a second.
         assert_eq!((busy.nodes_for_work, busy.nodes), (56, 56));
+    }
+
+    #[test]
+    fn nodes_that_know_of_each_other_cost_redis_more_than_messages_in_the_end() {
+        let few = Plan::of(&Demand { users: 100_000_000, connections_max: 500_000, ..MILLION });
+        let many = Plan::of(&Demand { users: 100_000_000, ..MILLION });
+        assert!(few.messages_per_redis > 0, "{few:?}");
+        assert_eq!((many.nodes, many.messages_per_redis), (2_000, 0));
+        let demand = Demand { users: 100_000_000, ..MILLION };
+        assert!(many.lines(&demand).iter().any(|line| line.value == "too many nodes"));
     }
 
     #[test]

@@ -41,6 +41,12 @@ pub(super) const REDIS_HISTORY: Constant =
     Constant { value: 15_000, unit: "ns", what: "more, if the room keeps some", source: SCALING };
 pub(super) const REDIS_NODE: Constant =
     Constant { value: 800, unit: "ns", what: "more for each node with members in the room", source: SCALING };
+pub(super) const REDIS_CENSUS: Constant = Constant {
+    value: 3_500,
+    unit: "ns",
+    what: "of each Redis server's core for each node, each time a node says that it lives: every 5 s",
+    source: SCALING,
+};
 pub(super) const REDIS_KEPT: Constant = Constant {
     value: 112,
     unit: "B",
@@ -69,6 +75,7 @@ pub(super) const CONSTANTS: &[Constant] = &[
     REDIS_MESSAGE,
     REDIS_HISTORY,
     REDIS_NODE,
+    REDIS_CENSUS,
     REDIS_KEPT,
     REDIS_USER,
 ];
