@@ -147,7 +147,7 @@ fn of_persistence(findings: &Findings) -> Verdict {
         ),
         (Some(false), _, Some(save)) if save.is_empty() => Verdict::doubtful(
             NAME,
-            "appendonly no, and no snapshots: a restart loses every room's history and every session; \
+            "appendonly no, and no snapshots: a restart loses every room's history and the sessions of clients that are away; \
              clients are told by gap",
             remedy,
         ),
