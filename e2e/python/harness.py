@@ -18,14 +18,8 @@ async def receive(websocket, kind, **fields):
 
 
 def run(*acts):
-    """Runs the acts with the server's address, the first argument, and prints the name of each that was answered as promised.
-
-    Where acts are named after the address, only those.
-    """
-    named = sys.argv[2:]
-    unknown = set(named) - {act.__name__ for act in acts}
-    assert not unknown, unknown
-    for act in (act for act in acts if not named or act.__name__ in named):
+    """Runs the acts with the server's address, the only argument, and prints the name of each that was answered as promised."""
+    for act in acts:
         outcome = act(sys.argv[1])
         if asyncio.iscoroutine(outcome):
             asyncio.run(outcome)
