@@ -3,28 +3,31 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { accepts, free_port } from "./ports.mjs";
 import { soon } from "./wait.mjs";
 
-const HANDED_OUT = readFileSync(new URL("../deploy/nginx.conf", import.meta.url), "utf8");
+const handed_out = (name) => readFileSync(new URL(`../deploy/nginx/${name}`, import.meta.url), "utf8");
 
 /** Starts nginx with the configuration that is handed out, but one connection to the server kept open: the worst case. */
 export function start_in_front_of(t, server) {
-  const kept_open = HANDED_OUT.replace("127.0.0.1:8080", `127.0.0.1:${server.port}`).replace("keepalive 32", "keepalive 1");
+  const kept_open = handed_out("one-node.conf").replace("127.0.0.1:8080", `127.0.0.1:${server.port}`).replace("keepalive 32", "keepalive 1");
   return start_nginx(t, kept_open.replace("listen 80", "listen LISTEN"));
 }
 
-/** A port of 127.0.0.1 that was free a moment ago: nginx cannot pick one and tell. */
-async function free_port() {
-  const listener = createServer().listen(0, "127.0.0.1");
-  await once(listener, "listening");
-  const { port } = listener.address();
-  listener.close();
-  await once(listener, "close");
-  return port;
+/** Starts nginx with the configuration for three nodes; `taken` are the lines of it that are comments and become true. */
+export async function start_in_front_of_nodes(t, nodes, taken = []) {
+  let text = handed_out("several-nodes.conf");
+  nodes.forEach(({ port }, index) => (text = text.replace(`127.0.0.1:808${index + 1} `, `127.0.0.1:${port} `)));
+  for (const line of taken) {
+    if (!text.includes(`# ${line}`)) throw new Error(`the configuration has no "# ${line}"`);
+    text = text.replace(`# ${line}`, line);
+  }
+  const grpc = `127.0.0.1:${await free_port()}`;
+  const url = await start_nginx(t, text.replace("listen 80;", "listen LISTEN;").replace("listen 50051", `listen ${grpc}`));
+  return { url, websocket_url: url.replace("http", "ws"), grpc };
 }
 
 /** Starts nginx with this text inside its `http` block; `LISTEN` in it becomes the address it must listen on. */
@@ -62,13 +65,4 @@ http {
 ${http_block}
 }
 `;
-}
-
-async function accepts(port) {
-  for (;;) {
-    const socket = connect(port, "127.0.0.1");
-    const accepted = await new Promise((resolve) => socket.once("connect", () => resolve(true)).once("error", () => resolve(false)));
-    socket.destroy();
-    if (accepted) return;
-  }
 }

@@ -45,3 +45,26 @@ export class Arrivals {
     return [...this.#entries];
   }
 }
+
+/** Something that changes, and who waits for it to have changed enough. */
+export class Watched {
+  #waiting = [];
+  #error;
+
+  /** Nobody waits any more. */
+  fail(error) {
+    this.#error = error;
+    this.#waiting.forEach(({ reject }) => reject(error));
+  }
+
+  changed() {
+    this.#waiting.filter(({ is_so }) => is_so()).forEach(({ resolve }) => resolve());
+    this.#waiting = this.#waiting.filter(({ is_so }) => !is_so());
+  }
+
+  until(what, is_so) {
+    if (this.#error) return Promise.reject(this.#error);
+    if (is_so()) return Promise.resolve();
+    return soon(what, new Promise((resolve, reject) => this.#waiting.push({ is_so, resolve, reject })));
+  }
+}

@@ -11,12 +11,14 @@ use crate::places;
 use crate::steps::Steps;
 
 /// What the tests run, and the Debian package that has it.
-const PROGRAMS: [(Probe, &str); 7] = [
+const PROGRAMS: [(Probe, &str); 9] = [
     (Probe::Program("chromium"), "chromium"),
     (Probe::Program("node"), "nodejs"),
     (Probe::Program("npm"), "npm"),
     (Probe::Program("curl"), "curl"),
     (Probe::Program("nginx"), "nginx"),
+    (Probe::Program("haproxy"), "haproxy"),
+    (Probe::Program("redis-server"), "redis-server"),
     (Probe::Program("python3"), "python3"),
     (Probe::PythonModule("ensurepip"), "python3-venv"),
 ];

@@ -60,6 +60,14 @@ pub trait Engine: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// About once a second: what this node has to say of itself to others around the same stores.
+    fn report(&self, _report: &NodeReport) {}
+
+    /// What the other nodes around the same stores last said of themselves, as far as they live.
+    fn other_nodes(&self) -> Vec<NodeReport> {
+        Vec::new()
+    }
+
     /// Whether what is published now would reach everybody in time; `/ready` tells.
     fn is_ready(&self) -> bool {
         true
@@ -222,6 +230,19 @@ pub struct StoreState {
     pub refused: u64,
     /// Messages that were not heard and had to be read.
     pub repaired: u64,
+}
+
+/// What a node says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeReport {
+    /// Its name, which another node may have by mistake.
+    pub name: String,
+    /// Connections it holds, of every transport.
+    pub connections: usize,
+    /// Rooms it has use for.
+    pub rooms: usize,
+    /// How long ago it said so.
+    pub age_ms: u64,
 }
 
 /// Why an engine did not do what it was asked.

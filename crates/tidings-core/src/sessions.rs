@@ -99,6 +99,9 @@ pub enum Claimed {
     Asked,
     /// It is somebody else's.
     NotYours,
+    /// The connection that was asked does not have it any more: whoever has it now has to be asked,
+    /// or it waits.
+    Left,
     /// No such session is known.
     Unknown,
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tidings_core::memory::MemoryEngine;
-use tidings_core::sessions::{Claim, Claimed, Place};
+use tidings_core::sessions::{Away, Claim, Claimed, Place};
 use tidings_core::telemetry::Counters;
 use tidings_core::{
     Batch, Collected, Completion, Doubt, Engine, Entrance, Hole, Hub, Inbox, Introduction, Mailbox,
@@ -247,7 +247,7 @@ fn a_session_is_not_refused_to_its_user_by_an_errand_that_only_looks_for_it() {
     fixture.receive(vec![Post::Claim { holder: CLIENT.slot, claim }]);
     let answers = fixture.mail();
     assert!(
-        matches!(answers[..], [Post::Claimed { result: Claimed::Unknown, .. }]),
+        matches!(answers[..], [Post::Claimed { result: Claimed::Left, .. }]),
         "it has to be looked for again: {answers:?}"
     );
 }
@@ -300,4 +300,21 @@ fn a_page_from_before_a_loss_was_noticed_does_not_hide_it() {
         (&fixture.recorder.ids[..], &fixture.recorder.gaps[..]),
         (&[1_000, 2_000][..], &[(1_000, 1_501)][..])
     );
+}
+
+#[test]
+fn a_session_whose_connection_ends_while_it_is_asked_for_is_found_where_it_waits() {
+    let mut fixture = Fixture::new(SlowConsumerPolicy::CatchUp);
+    let session = SessionId::from_bytes([9; 16]);
+    let old = Place { shard: 1, slot: 0 };
+    fixture.people.sessions.begin(session, old);
+    let introduction = Introduction { session: Some(session), ..Introduction::default() };
+    let entrance = Entrance::Session(Box::new(introduction));
+    fixture.messaging.opened(CLIENT, entrance, &mut fixture.recorder);
+    // The other shard finds its connection gone before it finds the question.
+    fixture.people.sessions.leave(NOW.wall, session, old, Away::default());
+    let claim = Claim { session, user: None, shard: 0, client: CLIENT };
+    fixture.receive(vec![Post::Claimed { claim, result: Claimed::Left }]);
+    assert_eq!(fixture.people.sessions.place(session), Some(Place { shard: 0, slot: CLIENT.slot }));
+    assert_eq!(fixture.people.sessions.away(), 0);
 }

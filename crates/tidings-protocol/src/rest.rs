@@ -80,6 +80,26 @@ pub struct RoomEntry {
     pub bytes: usize,
 }
 
+/// Answer of `GET /nodes`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodesAnswer {
+    /// In the order of their names.
+    pub nodes: Vec<NodeEntry>,
+}
+
+/// A node of [`NodesAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeEntry {
+    /// Its name.
+    pub name: String,
+    /// Connections it holds, of every transport.
+    pub connections: usize,
+    /// Rooms it has use for.
+    pub rooms: usize,
+    /// How long ago it said so; 0 for the node that answers.
+    pub age_ms: u64,
+}
+
 /// Answer of `GET /rooms/{room}/presence`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PresenceAnswer {

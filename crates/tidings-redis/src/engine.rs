@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tidings_core::engine::{EngineGauges, StoreState};
+use tidings_core::engine::{EngineGauges, NodeReport, StoreState};
 use tidings_core::{
     Completion, Engine, EngineError, Hub, Page, Position, Publication, Published, RoomRules, RoomSummary,
     Timestamp,
@@ -97,8 +97,7 @@ impl RedisEngine {
         if config.addresses.is_empty() {
             return Err(ConfigError::NoAddress);
         }
-        // The program may have chosen one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        choose_cryptography();
         let root = config.root_certificate.as_deref();
         let sources = config
             .addresses
@@ -131,6 +130,11 @@ impl RedisEngine {
     fn server(&self, room: &RoomName) -> &Arc<Server> {
         &self.servers[self.placement.of(room.as_str())]
     }
+}
+
+/// For TLS, unless the program has chosen one already.
+pub(crate) fn choose_cryptography() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 impl Beginning {
@@ -252,6 +256,22 @@ impl Engine for RedisEngine {
 
     fn stores(&self) -> Vec<StoreState> {
         self.servers.iter().map(|server| server.state()).collect()
+    }
+
+    fn report(&self, report: &NodeReport) {
+        self.servers.iter().for_each(|server| server.report(report));
+    }
+
+    /// A node that one of the servers does not see may have been heard of by another.
+    fn other_nodes(&self) -> Vec<NodeReport> {
+        let mut newest = HashMap::<String, NodeReport>::new();
+        for (node, report) in self.servers.iter().flat_map(|server| server.reports()) {
+            match newest.get(&node) {
+                Some(known) if known.age_ms <= report.age_ms => {}
+                _ => drop(newest.insert(node, report)),
+            }
+        }
+        newest.into_values().collect()
     }
 
     fn is_ready(&self) -> bool {

@@ -57,7 +57,7 @@ impl Keys {
         format!("{}:nodes", self.prefix)
     }
 
-    /// There while a node lives, a string.
+    /// There while a node lives, a string: what it says of itself, as JSON.
     pub(crate) fn lease(&self, node: &str) -> String {
         format!("{}:node:{node}", self.prefix)
     }

@@ -8,6 +8,7 @@
 mod attendance;
 mod ear;
 mod engine;
+pub mod examine;
 mod hearsay;
 mod keys;
 mod ledger;

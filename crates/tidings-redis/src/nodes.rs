@@ -4,13 +4,26 @@
 //! decide what becomes of what a dead node had.
 
 use redis::Value;
+use serde::{Deserialize, Serialize};
 use tidings_core::Timestamp;
+use tidings_core::engine::NodeReport;
 
 /// See the module.
 pub(crate) struct Nodes {
     own: Box<str>,
     renewed: Timestamp,
+    said: Said,
     census: Census,
+}
+
+/// What a node says of itself, in its lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Said {
+    name: String,
+    connections: usize,
+    rooms: usize,
+    /// How long the lease lasts from when this was said.
+    lease_ms: u64,
 }
 
 /// Who was there when last asked.
@@ -20,11 +33,40 @@ pub(crate) struct Census {
     pub(crate) had_lived: bool,
     live: Vec<String>,
     dead: Vec<String>,
+    /// Of the live nodes, those whose words were understood, with the age of these then.
+    reports: Vec<(String, NodeReport)>,
+    at: Timestamp,
 }
 
 impl Nodes {
-    pub(crate) fn new(own: &str) -> Self {
-        Self { own: own.into(), renewed: Timestamp(0), census: Census::default() }
+    pub(crate) fn new(own: &str, lease_ms: u64) -> Self {
+        let said = Said { name: own.to_owned(), connections: 0, rooms: 0, lease_ms };
+        Self { own: own.into(), renewed: Timestamp(0), said, census: Census::default() }
+    }
+
+    /// From now on this is what the node says of itself.
+    pub(crate) fn report(&mut self, report: &NodeReport) {
+        let NodeReport { name, connections, rooms, .. } = report.clone();
+        self.said = Said { name, connections, rooms, ..self.said };
+    }
+
+    /// What the node says of itself.
+    pub(crate) fn said(&self) -> String {
+        serde_json::to_string(&self.said).expect("our own words are JSON")
+    }
+
+    /// What the others said of themselves, by what they are known by, unless their leases have ended
+    /// since.
+    pub(crate) fn reports(&self, now: Timestamp) -> impl Iterator<Item = (&str, NodeReport)> {
+        let since_ms = now.as_ms().saturating_sub(self.census.at.as_ms());
+        let lease_ms = self.said.lease_ms;
+        let others = self.census.reports.iter().filter(|(node, _)| **node != *self.own);
+        others.filter_map(move |(node, report)| {
+            let age_ms = report.age_ms.saturating_add(since_ms);
+            // The census itself may be old, if the server is away.
+            let lives = age_ms <= lease_ms.saturating_mul(2);
+            lives.then(|| (node.as_str(), NodeReport { age_ms, ..report.clone() }))
+        })
     }
 
     /// This node's name.
@@ -58,11 +100,25 @@ impl Nodes {
 
 impl Census {
     /// Reads the script's answer.
-    pub(crate) fn read(value: &Value) -> Option<Self> {
+    pub(crate) fn read(value: &Value, at: Timestamp) -> Option<Self> {
         let Value::Array(parts) = value else { return None };
-        let [Value::Int(lived), live, dead] = parts.as_slice() else { return None };
-        Some(Self { had_lived: *lived == 1, live: names(live)?, dead: names(dead)? })
+        let [Value::Int(lived), live, dead, said, Value::Array(left)] = parts.as_slice() else {
+            return None;
+        };
+        let live = names(live)?;
+        let reports = live.iter().zip(names(said)?).zip(left);
+        let reports =
+            reports.filter_map(|((node, said), left)| Some((node.clone(), report(&said, left)?))).collect();
+        Some(Self { had_lived: *lived == 1, live, dead: names(dead)?, reports, at })
     }
+}
+
+/// What a node said, `None` if it is of another version and says nothing that is known here.
+fn report(said: &str, left: &Value) -> Option<NodeReport> {
+    let Said { name, connections, rooms, lease_ms } = serde_json::from_str(said).ok()?;
+    let Value::Int(left_ms) = left else { return None };
+    let age_ms = lease_ms.saturating_sub(u64::try_from(*left_ms).ok()?);
+    Some(NodeReport { name, connections, rooms, age_ms })
 }
 
 fn names(value: &Value) -> Option<Vec<String>> {
@@ -72,4 +128,46 @@ fn names(value: &Value) -> Option<Vec<String>> {
         _ => None,
     };
     values.iter().map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    fn census(said: &[(&str, &str, i64)], at: Timestamp) -> Census {
+        let (mut live, mut words, mut left) = (Vec::new(), Vec::new(), Vec::new());
+        for &(node, said, left_ms) in said {
+            live.push(text(node));
+            words.push(text(said));
+            left.push(Value::Int(left_ms));
+        }
+        let lists = [live, Vec::new(), words, left].map(Value::Array);
+        let value = Value::Array([Value::Int(1)].into_iter().chain(lists).collect());
+        Census::read(&value, at).unwrap()
+    }
+
+    #[test]
+    fn what_another_node_said_ages_and_ends_with_it() {
+        let mut other = Nodes::new("b:1", 9_000);
+        other.report(&NodeReport { name: "b".to_owned(), connections: 7, rooms: 3, age_ms: 0 });
+        let said = other.said();
+        let mut nodes = Nodes::new("a:1", 9_000);
+        nodes.count(census(&[("a:1", "{}", 9_000), ("b:1", &said, 7_000)], Timestamp::from_ms(1_000)));
+        let at = |ms| nodes.reports(Timestamp::from_ms(ms)).map(|(_, report)| report).collect::<Vec<_>>();
+        let expected = NodeReport { name: "b".to_owned(), connections: 7, rooms: 3, age_ms: 2_500 };
+        assert_eq!(at(1_500), [expected]);
+        assert_eq!(at(17_001), []);
+    }
+
+    #[test]
+    fn a_node_whose_words_are_strange_lives_all_the_same() {
+        let mut nodes = Nodes::new("a:1", 9_000);
+        nodes.count(census(&[("b:1", "", 7_000), ("c:1", r#"{"name":4}"#, 7_000)], Timestamp(0)));
+        assert_eq!(nodes.others(), ["b:1", "c:1"]);
+        assert_eq!(nodes.reports(Timestamp(0)).count(), 0);
+    }
 }

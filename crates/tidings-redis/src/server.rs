@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use redis::{RedisError, Value};
-use tidings_core::engine::StoreState;
+use tidings_core::engine::{NodeReport, StoreState};
 use tidings_core::{Completion, EngineError, Hole, Hub, Page, Position, RoomRules, Timestamp};
 use tidings_protocol::{Limits, MessageId, RoomName};
 use tokio::runtime::Handle;
@@ -77,7 +77,7 @@ impl Server {
             voice,
             ear: Ear::new(),
             ledger: Mutex::new(Ledger::new(Arc::clone(hub), limits)),
-            nodes: Mutex::new(Nodes::new(&config.node)),
+            nodes: Mutex::new(Nodes::new(&config.node, limits.node_lease_ms)),
             correspondent: OnceLock::new(),
             limits: Arc::clone(limits),
             rules: Arc::clone(rules),
@@ -181,6 +181,16 @@ impl Server {
         self.nodes().others()
     }
 
+    /// From now on this is what this node says of itself, when it says that it lives.
+    pub(crate) fn report(&self, report: &NodeReport) {
+        self.nodes().report(report);
+    }
+
+    /// What the others said of themselves, by what they are known by.
+    pub(crate) fn reports(&self) -> Vec<(String, NodeReport)> {
+        self.nodes().reports(self.now()).map(|(node, report)| (node.to_owned(), report)).collect()
+    }
+
     /// Writes to another node; `unheard` is called if it does not listen, or the server does not
     /// answer. Letters follow each other, and the requests before them, in order.
     pub(crate) fn write(&self, node: &str, letter: &[u8], unheard: impl FnOnce() + Send + 'static) {
@@ -199,9 +209,10 @@ impl Server {
         let node = self.nodes().own().to_owned();
         let mut command = Script::Lease.call(&[self.keys.nodes(), self.keys.lease(&node)]);
         command.arg(node).arg(self.limits.node_lease_ms).arg(self.keys.lease(""));
+        command.arg(self.nodes().said());
         let server = Arc::clone(self);
         let answer = move |value: Result<Value, EngineError>| {
-            let Ok(Some(census)) = value.map(|value| Census::read(&value)) else { return };
+            let Ok(Some(census)) = value.map(|value| Census::read(&value, server.now())) else { return };
             let had_lived = census.had_lived;
             server.nodes().count(census);
             if !had_lived && let Some(correspondent) = server.correspondent.get() {

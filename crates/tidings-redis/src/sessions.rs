@@ -300,7 +300,7 @@ impl Desk {
 
     /// A shard of this node decided about another node's claim.
     fn decided(self: &Arc<Self>, claim: &Claim, result: Claimed) {
-        if let (Claimed::Unknown, Some(people)) = (&result, self.people())
+        if let (Claimed::Left | Claimed::Unknown, Some(people)) = (&result, self.people())
             && let Some(holder) = people.sessions.place(claim.session)
         {
             // It went to another connection of this node meanwhile.

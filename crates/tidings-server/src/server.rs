@@ -91,10 +91,12 @@ impl Server {
         Ok(())
     }
 
-    /// About once a second: `/ready` says whether the engine's store can be had.
+    /// About once a second: `/ready` says whether the engine's store can be had, and other nodes are
+    /// told how this one fares.
     pub fn tick(&self) {
         let state = &self.inner.state;
         if state.shards.get().is_some() {
+            state.setup.engine.report(&state.report());
             state.turn(if state.setup.engine.is_ready() { Readiness::Ready } else { Readiness::Cut });
         }
     }

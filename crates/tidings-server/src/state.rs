@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use tidings_core::engine::Timestamp;
+use tidings_core::engine::{NodeReport, Timestamp};
 use tidings_core::telemetry::Counters;
 use tidings_core::{Engine, People};
 use tidings_protocol::codes::ErrorCode;
@@ -125,6 +125,16 @@ impl State {
     /// Whether the node serves who comes nevertheless.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.readiness(), Readiness::Ready | Readiness::Cut)
+    }
+
+    /// What this node says of itself.
+    pub(crate) fn report(&self) -> NodeReport {
+        NodeReport {
+            name: self.setup.node.to_string(),
+            connections: self.shards.get().map_or(0, |shards| (shards.connections)()),
+            rooms: self.setup.engine.gauges().rooms,
+            age_ms: 0,
+        }
     }
 
     /// The control plane owns its clock; the engine is told the time.

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 use crate::settings::Flags;
-use crate::{bench, doctor, publish, tail};
+use crate::{bench, doctor, plan, publish, tail};
 
 /// A real-time messaging server in which every room is a log.
 #[derive(Debug, Parser)]
@@ -28,8 +28,10 @@ pub(crate) enum Command {
     Publish(publish::Args),
     /// Print the messages of a room as they come; loses none when the connection breaks.
     Tail(tail::Args),
-    /// Check this machine against the settings: file descriptors, memory, listen queue, ports.
+    /// Check this machine against the settings: file descriptors, memory, listen queue, ports, Redis.
     Doctor(Box<doctor::Args>),
+    /// Calculate nodes, Redis servers, memory and bandwidth for so many users, from measured figures.
+    Plan(plan::Args),
     /// Measure: load from client processes of its own, latency, losses, CPU per delivery.
     Bench(bench::Args),
 }

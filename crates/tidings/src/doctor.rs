@@ -4,6 +4,7 @@
 //! Takes the same flags as `serve`. Refuses to change anything that outlives it.
 
 mod checks;
+mod redis;
 mod words;
 
 use std::io::Write as _;
@@ -33,6 +34,9 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         let bound = TcpListener::bind(address).map(drop);
         checks::of_address(address, bound.as_ref().map_err(std::io::Error::kind))
     }));
+    if let Some(redis) = &settings.redis {
+        checks.extend(redis::checks(redis, &settings)?);
+    }
     let mut stdout = std::io::stdout().lock();
     for check in &checks {
         let told = if args.json { words::json(check) } else { words::plain(check) };

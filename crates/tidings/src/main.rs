@@ -9,10 +9,12 @@ mod doctor;
 mod exit;
 mod log;
 mod machine;
+mod plan;
 mod publish;
 mod serve;
 mod settings;
 mod tail;
+mod words;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Command::Publish(args) => exit::report("publish", publish::run(&args)),
         Command::Tail(args) => exit::report("tail", tail::run(&args)),
         Command::Doctor(args) => exit::report("doctor", doctor::run(&args)),
+        Command::Plan(args) => exit::report("plan", plan::run(&args)),
         Command::Bench(args) => bench::run(args),
     }
 }

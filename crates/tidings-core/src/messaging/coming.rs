@@ -121,9 +121,11 @@ impl<E: Default> Messaging<E> {
                     outlet.close(slot, CloseCode::PolicyViolation, "the session belongs to another user");
                 }
             }
-            Claimed::Unknown | Claimed::Asked => {
+            Claimed::Left | Claimed::Unknown | Claimed::Asked => {
                 let session = self.clients[slot as usize].session;
-                let is_somewhere = self.wiring.people.sessions.place(session).is_some();
+                // Its connection may have ended between the question and the answer.
+                let is_somewhere =
+                    matches!(result, Claimed::Left) || self.wiring.people.sessions.place(session).is_some();
                 match introduction.manner {
                     _ if is_somewhere && claims < CLAIMS_MAX => {
                         self.claim(slot, Claiming { introduction, claims: claims + 1 }, outlet);
@@ -330,7 +332,7 @@ impl<E: Default> Messaging<E> {
         let has_it = self.wiring.people.sessions.place(claim.session) == Some(from);
         let client = self.clients.get(holder as usize).filter(|_| has_it);
         let Some(client) = client.filter(|client| client.session() == Some(claim.session)) else {
-            return Claimed::Unknown;
+            return Claimed::Left;
         };
         if !claim.may_have(&client.identity) {
             return Claimed::NotYours;
@@ -339,7 +341,7 @@ impl<E: Default> Messaging<E> {
         let to = Place { shard: claim.shard, slot: claim.client.slot };
         let away = self.away(holder);
         if !self.wiring.people.sessions.hand_over(claim.session, from, to) {
-            return Claimed::Unknown;
+            return Claimed::Left;
         }
         match standing {
             Standing::Session => {

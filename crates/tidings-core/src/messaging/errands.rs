@@ -81,11 +81,16 @@ impl<E: Default> Messaging<E> {
                 self.wake_for_errand(slot, away);
                 self.say(slot, &errand.frame, self.errand_key(slot), outlet);
             }
-            // A connection here was quicker.
-            _ if self.wiring.people.sessions.place(session).is_some() && errand.looks < LOOKS_MAX => {
-                self.look_for_session(slot, Errand { looks: errand.looks + 1, ..errand }, outlet);
+            result => {
+                // A connection here was quicker, or is gone since.
+                let is_somewhere =
+                    matches!(result, Claimed::Left) || self.wiring.people.sessions.place(session).is_some();
+                if is_somewhere && errand.looks < LOOKS_MAX {
+                    self.look_for_session(slot, Errand { looks: errand.looks + 1, ..errand }, outlet);
+                } else {
+                    self.refuse_errand(slot, outlet);
+                }
             }
-            _ => self.refuse_errand(slot, outlet),
         }
     }
 

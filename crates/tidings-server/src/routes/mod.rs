@@ -40,6 +40,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/users/{user}/sessions", delete(people::disconnect))
         .route("/health", get(operations::health))
         .route("/ready", get(operations::ready))
+        .route("/nodes", get(operations::nodes))
         .route("/metrics", get(metrics::page))
         .route("/openapi.json", get(operations::openapi))
         // Before the layer, which a browser's question with OPTIONS has to reach.

@@ -7,7 +7,9 @@ use axum::extract::State as Extract;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use tidings_core::engine::NodeReport;
 use tidings_protocol::codes::ErrorCode;
+use tidings_protocol::rest::{NodeEntry, NodesAnswer};
 
 use crate::answer::{self, Problem};
 use crate::state::{Readiness, State};
@@ -33,6 +35,16 @@ pub(super) async fn ready(Extract(state): Extract<Arc<State>>) -> Result<Respons
             Err(Problem::new(ErrorCode::Restarting, advice))
         }
     }
+}
+
+/// `GET /nodes`: this node, and the others as they last said of themselves. Nobody is asked.
+pub(super) async fn nodes(Extract(state): Extract<Arc<State>>) -> Response {
+    let mut reports = state.setup.engine.other_nodes();
+    reports.push(state.report());
+    reports.sort_by(|one, other| (&one.name, one.age_ms).cmp(&(&other.name, other.age_ms)));
+    let entry =
+        |NodeReport { name, connections, rooms, age_ms }| NodeEntry { name, connections, rooms, age_ms };
+    answer::json(&NodesAnswer { nodes: reports.into_iter().map(entry).collect() })
 }
 
 /// `GET /openapi.json`.

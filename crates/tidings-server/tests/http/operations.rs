@@ -16,6 +16,15 @@ fn every_answer_names_the_node() {
 }
 
 #[test]
+fn a_node_that_is_alone_answers_with_itself() {
+    let node = Node::start();
+    ask(&node, post("/broadcast?message=abc", "", ""));
+    let nodes = ask(&node, get("/nodes")).json()["nodes"].clone();
+    let expected = serde_json::json!([{ "name": "north", "connections": 1, "rooms": 1, "age_ms": 0 }]);
+    assert_eq!(nodes, expected);
+}
+
+#[test]
 fn unknown_addresses_and_methods_are_refused_in_json() {
     let node = Node::start();
     let answer = ask(&node, get("/nowhere"));

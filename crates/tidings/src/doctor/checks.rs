@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 
 use tidings_protocol::Limits;
 
-use super::words::{count, size};
 use crate::machine::{self, Machine};
+use crate::words::{count, size};
 
 /// What the kernel keeps for a connection on which nothing moves, measured.
 const KERNEL_BYTES_PER_CONNECTION: u64 = 4_200;

@@ -89,3 +89,15 @@ fn doctor_fails_where_the_node_could_not_hold_what_it_is_told_to() {
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("FAIL open files") && told.contains("LimitNOFILE="), "{told}");
 }
+
+#[test]
+fn a_plan_says_what_it_counts_with_and_what_it_does_not() {
+    let output = run(&["plan", "--users", "1000000", "--rooms", "100000", "--rate", "10000"]);
+    let page = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    for part in ["nodes", "Redis servers", "docs/benchmarks.md", "docs/scaling.md", "Not counted"] {
+        assert!(page.contains(part), "{part} in\n{page}");
+    }
+    let nothing = run(&["plan", "--users", "0", "--rooms", "1", "--rate", "1"]);
+    assert_eq!(nothing.status.code(), Some(64));
+}
