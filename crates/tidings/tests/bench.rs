@@ -100,12 +100,15 @@ fn a_crowd_that_comes_and_goes_is_measured_against_a_smaller_one() {
 #[test]
 fn clients_that_are_cut_off_again_and_again_miss_nothing_over_any_transport() {
     let results = bench("drops --quick --clients 30");
-    for transport in ["websocket", "sse", "poll"] {
+    for transport in ["websocket", "websocket-http2", "sse", "poll", "grpc"] {
         let result = result(&results, transport);
         assert_eq!(result["delivered_percent"], 100.0, "{result}");
         assert!(result["cuts"].as_f64().is_some_and(|cuts| cuts >= 30.0), "{result}");
         for fault in ["lost", "told", "duplicated", "out_of_order", "broken_connections"] {
             assert_eq!(result[fault], 0, "{transport} {fault}: {result}");
+        }
+        if ["websocket", "websocket-http2", "grpc"].contains(&transport) {
+            assert!(result["sessions_resumed"].as_f64().is_some_and(|resumed| resumed > 0.0), "{result}");
         }
     }
 }

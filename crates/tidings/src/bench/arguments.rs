@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::drops::Way;
 use super::payload::STAMP_BYTES;
 use super::plan::Transport;
 
@@ -180,8 +181,8 @@ pub(crate) struct Drops {
     pub(crate) clients: u32,
     /// How they are connected; one run for each.
     #[arg(long, value_enum, value_delimiter = ',',
-        default_values_t = [Transport::Websocket, Transport::Sse, Transport::Poll])]
-    pub(crate) transport: Vec<Transport>,
+        default_values_t = [Way::Websocket, Way::WebsocketHttp2, Way::Sse, Way::Poll, Way::Grpc])]
+    pub(crate) transport: Vec<Way>,
     /// How long a client is cut off.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=600_000))]
     pub(crate) down_ms: u32,

@@ -11,9 +11,9 @@ use mio::{Events, Interest, Poll, Token};
 use tidings_websocket::encoder;
 use tidings_websocket::frame::Opcode;
 
-use super::ROOM_SIZE;
 use super::client::{Client, room_name};
 use super::told::Told;
+use super::{ROOM_SIZE, Way};
 use crate::bench::clock::now_ns;
 use crate::bench::latency::Latency;
 use crate::bench::order::{Faults, Order};
@@ -59,7 +59,7 @@ pub(super) struct Field {
     poll: Poll,
     server: SocketAddr,
     host: String,
-    transport: Transport,
+    way: Way,
     habits: Habits,
     clients: Vec<Client>,
     publisher: Connection,
@@ -85,12 +85,7 @@ struct Tally {
 }
 
 impl Field {
-    pub(super) fn new(
-        server: SocketAddr,
-        transport: Transport,
-        clients: usize,
-        habits: Habits,
-    ) -> io::Result<Self> {
+    pub(super) fn new(server: SocketAddr, way: Way, clients: usize, habits: Habits) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut publisher = Connection::start(server, Transport::Websocket, 0, now_ns())?;
         poll.registry().register(
@@ -104,9 +99,9 @@ impl Field {
             poll,
             server,
             host: server.to_string(),
-            transport,
+            way,
             habits,
-            clients: (0..clients).map(|number| Client::new(number, number / ROOM_SIZE, transport)).collect(),
+            clients: (0..clients).map(|number| Client::new(number, number / ROOM_SIZE, way)).collect(),
             publisher,
             published: vec![0; clients.div_ceil(ROOM_SIZE)],
             turn: 0,
@@ -243,7 +238,7 @@ impl Field {
 
     fn come_back(&mut self, index: usize) -> io::Result<()> {
         let now = now_ns();
-        let mut line = Connection::start(self.server, self.transport, index, now)?;
+        let mut line = Connection::start(self.server, self.way.speaks(), index, now)?;
         self.poll.registry().register(
             &mut line.stream,
             Token(index),
@@ -267,9 +262,9 @@ impl Field {
             let Some(count) = line.receive(&mut self.scratch)? else { return Ok(()) };
             let (tally, room) = (&mut self.tally, client.room);
             let mut heard = false;
-            let mut hear = |json: &[u8]| {
+            let mut hear = |told: Told<'_>| {
                 heard = true;
-                tally.hear(index, room, json)
+                tally.hear(index, room, told)
             };
             let consumed = client.take(&self.host, &self.scratch[..count], &mut hear)?;
             if heard {
@@ -290,7 +285,7 @@ impl Field {
     fn publisher_ready(&mut self) -> io::Result<()> {
         if self.publisher.stage == Stage::Connecting {
             // Its first frame is no `hello`, so it stays a guest whom nobody tells anything.
-            self.publisher.ask(&request::websocket(&self.host, "/ws"))?;
+            self.publisher.ask(request::websocket(&self.host, "/ws"))?;
         }
         self.publisher.send_pending()?;
         while let Some(count) = self.publisher.receive(&mut self.scratch)? {
@@ -327,8 +322,8 @@ impl Field {
 }
 
 impl Tally {
-    fn hear(&mut self, index: usize, room: usize, json: &[u8]) -> io::Result<()> {
-        match Told::read(json)? {
+    fn hear(&mut self, index: usize, room: usize, told: Told<'_>) -> io::Result<()> {
+        match told {
             Told::Session { resumed, .. } => self.resumed += u64::from(resumed),
             Told::Place { messages, recovered, .. } => {
                 // Said before the messages behind the loss; the gap that says what was lost comes after them.
@@ -336,7 +331,7 @@ impl Tally {
                     self.order.excuse(index);
                     self.gap_follows[index] = true;
                 }
-                messages.iter().try_for_each(|message| self.hear(index, room, message.as_bytes()))?;
+                messages.into_iter().try_for_each(|message| self.hear(index, room, message))?;
             }
             Told::Gap => {
                 self.gaps += 1;

@@ -25,9 +25,41 @@ const SECONDS: Duration = Duration::from_secs(20);
 /// Times on the line and off it where it is only to be seen that it works.
 const QUICK: Duration = Duration::from_millis(200);
 
-impl Contestant for Transport {
+/// How clients are connected, and so by what they come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Way {
+    Websocket,
+    /// A WebSocket on a stream of HTTP/2 (RFC 8441).
+    WebsocketHttp2,
+    /// Server-sent events over HTTP/1.1.
+    Sse,
+    /// Long polls, one after another on a connection that is kept.
+    Poll,
+    /// The call `Session` of gRPC.
+    Grpc,
+}
+
+impl Way {
+    /// What it is over HTTP/1.1, or would be there.
+    fn speaks(self) -> Transport {
+        match self {
+            Self::Websocket | Self::WebsocketHttp2 | Self::Grpc => Transport::Websocket,
+            Self::Sse => Transport::Sse,
+            Self::Poll => Transport::Poll,
+        }
+    }
+}
+
+impl Contestant for Way {
     fn name(self) -> String {
-        Transport::name(self).to_owned()
+        match self {
+            Self::Websocket => "websocket",
+            Self::WebsocketHttp2 => "websocket-http2",
+            Self::Sse => "sse",
+            Self::Poll => "poll",
+            Self::Grpc => "grpc",
+        }
+        .to_owned()
     }
 }
 
@@ -47,14 +79,14 @@ pub(crate) fn drops(args: &Drops) -> io::Result<bool> {
         up + down,
         args.rate
     );
-    Ground::contest(&args.common, scenario, &args.transport, |ground, transport| {
+    Ground::contest(&args.common, scenario, &args.transport, |ground, way| {
         // A client that was cut off in silence holds two connections when it comes back.
         let target = ground.target(Server::Tidings, Seating::Shared, STAMP_BYTES, 2 * clients)?;
-        let mut field = Field::new(target.address, transport, clients, habits)?;
+        let mut field = Field::new(target.address, way, clients, habits)?;
         field.connect()?;
         field.flow(args.common.duration_or(SECONDS))?;
         let result = field.settle()?;
-        let mut outcome = Outcome::new(transport.name());
+        let mut outcome = Outcome::new(way.name());
         let missing = result.faults.lost + result.faults.told;
         let delivered = 100.0 * (1.0 - missing as f64 / result.expected.max(1) as f64);
         outcome.set(&figure::CONNECTIONS, clients as f64);

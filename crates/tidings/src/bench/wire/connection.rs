@@ -86,13 +86,13 @@ impl Connection {
     }
 
     /// Asks for what it came for once the connection stands.
-    pub(crate) fn ask(&mut self, request: &str) -> io::Result<()> {
+    pub(crate) fn ask(&mut self, request: impl AsRef<[u8]>) -> io::Result<()> {
         if let Some(error) = self.stream.take_error()? {
             return Err(error);
         }
         self.stream.set_nodelay(true)?;
         self.stage = Stage::Answering;
-        self.send(request.as_bytes())
+        self.send(request.as_ref())
     }
 
     /// Sends, or keeps what the kernel does not take.

@@ -6,6 +6,7 @@ pub(crate) mod answers;
 pub(crate) mod connection;
 pub(crate) mod events;
 pub(crate) mod frames;
+pub(crate) mod http2;
 pub(crate) mod recogniser;
 pub(crate) mod request;
 

@@ -228,7 +228,7 @@ impl Worker {
         let outcome = match connection.stage {
             Stage::Connecting if writable || readable => {
                 let number = self.plan.first + index;
-                connection.ask(&request::first(self.plan.seating, connection.speaks, &self.host, number))
+                connection.ask(request::first(self.plan.seating, connection.speaks, &self.host, number))
             }
             Stage::Closed => return,
             _ if writable => connection.send_pending(),
