@@ -18,7 +18,6 @@ use crate::sessions::SharedSessions;
 /// See the module.
 pub struct Registry {
     servers: Vec<Arc<Server>>,
-    placement: Arc<Placement>,
     sessions: Arc<SharedSessions>,
     attendance: Arc<Attendance>,
     runtime: Handle,
@@ -35,7 +34,6 @@ impl Registry {
     ) -> Arc<Self> {
         let registry = Arc::new(Self {
             servers: servers.to_vec(),
-            placement: Arc::clone(placement),
             sessions: Arc::new(SharedSessions::start(node, servers, placement, limits)),
             attendance: Attendance::start(node, servers, placement, rules, limits, runtime),
             runtime: runtime.clone(),
@@ -67,12 +65,6 @@ impl Registry {
             // A server that is away learns it from the lease.
             let _ = said.await;
         }
-    }
-
-    /// The server that has what goes by a name.
-    #[expect(dead_code, reason = "presence and sessions are to come")]
-    fn server(&self, name: &str) -> &Arc<Server> {
-        &self.servers[self.placement.of(name)]
     }
 }
 

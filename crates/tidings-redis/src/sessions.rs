@@ -173,7 +173,7 @@ impl Desk {
         }
     }
 
-    /// Another node wrote. Gives the letter back if it is not about sessions.
+    /// Another node wrote.
     pub(crate) fn letter(self: &Arc<Self>, server: &Arc<Server>, letter: &[u8]) {
         let Some(people) = self.people() else { return };
         let Some(letter) = Letter::decode(letter, &self.limits) else {
