@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use rustix::process::Signal;
 use tidings_client::{Address, http};
 
 use crate::process::Process;
@@ -57,6 +58,10 @@ impl Nodes {
     /// `kill -9`.
     pub(crate) fn kill(&mut self, index: usize) {
         drop(self.processes[index].take());
+    }
+
+    pub(crate) fn signal(&self, index: usize, signal: Signal) {
+        self.processes[index].as_ref().expect("it runs").signal(signal);
     }
 
     pub(crate) fn take(&mut self, index: usize) -> Process {
