@@ -17,6 +17,9 @@ pub trait Outlet {
     /// A batch's bytes by encoding; filled once, shared by every member.
     type Encoded: Default;
 
+    /// Whether the client is still there. The connection of one who has left ends soon.
+    fn is_there(&mut self, client: Slot) -> bool;
+
     /// Whether the client's connection takes data at the moment: nothing waits that the kernel
     /// had refused.
     fn flows(&self, to: Slot) -> bool;

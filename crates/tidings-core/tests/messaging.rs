@@ -28,6 +28,10 @@ struct Recorder {
 impl Outlet for Recorder {
     type Encoded = ();
 
+    fn is_there(&mut self, _client: Slot) -> bool {
+        true
+    }
+
     fn flows(&self, _to: Slot) -> bool {
         self.takes > 0
     }

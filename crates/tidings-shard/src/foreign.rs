@@ -101,6 +101,11 @@ impl Foreign {
         if sent == 0 && !bytes.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { Ok(sent) }
     }
 
+    /// Whether the inward direction had ended when the stream was last read from.
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// Ends the outward direction, behind what was sent.
     pub(crate) fn finish(&mut self) {
         self.finishing = true;

@@ -10,7 +10,7 @@ use tidings_core::{Now, SlotKey};
 /// whoever is told reads until a short read or `WouldBlock`.
 pub trait Io {
     /// A connection.
-    type Socket;
+    type Socket: Peer;
     /// A connection that goes to another thread.
     type Released: Send + 'static;
     /// A connection that comes from another thread.
@@ -54,6 +54,13 @@ pub trait Io {
     /// Sleeps until something is ready, the mailbox wakes the shard, or the time is up; `None`
     /// sleeps for as long as it takes.
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()>;
+}
+
+/// Who is at the other end of a connection.
+pub trait Peer {
+    /// Whether it has ended its direction, or the connection is broken. What it said before may still
+    /// wait to be read.
+    fn has_left(&self) -> bool;
 }
 
 /// What became ready.

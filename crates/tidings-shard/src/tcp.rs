@@ -11,13 +11,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{self, RecvFlags, SendFlags};
 use socket2::{Domain, Protocol, Type};
 use tidings_core::{Now, SlotKey};
 use tidings_protocol::Limits;
 
 use crate::foreign::{Bell, ByteStream, Foreign};
-use crate::io::{Io, Ready};
+use crate::io::{Io, Peer, Ready};
 
 const EVENTS_PER_WAIT: usize = 1_024;
 /// Tokens of connections are a generation and a slot; the last slots are never given out.
@@ -81,6 +82,18 @@ pub enum Socket {
     Tcp(TcpStream),
     /// Brought by the control plane.
     Foreign(Box<Foreign>),
+}
+
+impl Peer for Socket {
+    fn has_left(&self) -> bool {
+        match self {
+            Self::Tcp(socket) => {
+                let mut asked = [PollFd::new(socket, PollFlags::RDHUP)];
+                poll(&mut asked, Some(&Timespec::default())).is_ok_and(|told| told > 0)
+            }
+            Self::Foreign(stream) => stream.has_ended(),
+        }
+    }
 }
 
 /// A connection that the control plane brings.

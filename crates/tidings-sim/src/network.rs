@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tidings_core::{Now, SlotKey, Timestamp};
-use tidings_shard::io::{Io, Ready};
+use tidings_shard::io::{Io, Peer, Ready};
 
 use crate::random::Random;
 
@@ -355,6 +355,14 @@ impl Line {
 
     fn is_writable(&self) -> bool {
         self.outward.len() < self.capacity || self.reset
+    }
+}
+
+impl Peer for Socket {
+    fn has_left(&self) -> bool {
+        let state = self.network.state();
+        let line = &state.lines[self.line];
+        line.inward_ended || line.reset
     }
 }
 

@@ -41,6 +41,13 @@ pub struct Introduction {
     pub manner: Manner,
 }
 
+impl Introduction {
+    /// Whether it may be that of a session that is there already.
+    pub(super) fn may_resume(&self) -> bool {
+        self.session.is_some() || matches!(self.manner, Manner::Poll { .. })
+    }
+}
+
 /// How a client is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Manner {

@@ -45,6 +45,11 @@ impl<E: Default> Messaging<E> {
         introduction: Introduction,
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
+        // What a client said before it left may be read after what it says by its next connection, and
+        // must not take the session from there.
+        if introduction.may_resume() && !outlet.is_there(slot) {
+            return;
+        }
         match self.session_to_resume(&introduction) {
             Some(session) => {
                 self.clients[slot as usize].standing = Standing::Claiming;

@@ -8,12 +8,22 @@ use super::connections::{Connections, mark_dirty};
 use crate::connection::{Connection, Phase};
 use crate::encoding::{self, Encoded, Encoding};
 use crate::head::Refused;
+use crate::io::Peer;
 
 /// What an `id` line has besides the id.
 const ID_LINE_BYTES: usize = "id: \n".len();
 
-impl<S> Outlet for Connections<S> {
+impl<S: Peer> Outlet for Connections<S> {
     type Encoded = Encoded;
+
+    fn is_there(&mut self, client: Slot) -> bool {
+        let Some(connection) = self.table.get(client) else { return false };
+        let has_left = connection.socket.has_left();
+        if has_left {
+            self.dead.extend(self.table.key(client));
+        }
+        !has_left
+    }
 
     fn flows(&self, to: Slot) -> bool {
         let Some(connection) = self.table.get(to) else { return false };

@@ -2,6 +2,7 @@
 
 use tidings_protocol::server::Received;
 
+use crate::support::client::http;
 use crate::support::{ClientId, Setup, World};
 
 fn session(world: &mut World, client: ClientId) -> String {
@@ -101,5 +102,31 @@ fn all_ways_hear_the_same_in_the_same_order() {
         assert_eq!(world.texts(one), words);
         assert_eq!(world.texts(many), words);
         assert_eq!(polled, words);
+    }
+}
+
+#[test]
+fn what_is_read_after_its_client_has_left_takes_the_session_from_nobody() {
+    for mut world in Setup::each_tongue(|_| {}) {
+        let ben = world.enter("/ws/a/ben");
+        let ana = world.connect("/ws/a/ana");
+        let session = session(&mut world, ana);
+        let poll = format!("/poll/ana?room=a&session_id={session}");
+        let stream = format!("/events?room=a&session_id={session}");
+        for path in [poll, stream] {
+            let late = world.dial();
+            world.raw(late, &http("GET", &path, &[]));
+            world.client(late).pipe.finish();
+            world.pump();
+            assert_eq!(world.connections(), 2, "{path}");
+        }
+        let late = world.dial();
+        world.raw(late, &world.handshake("/ws"));
+        world.send(late, &format!(r#"{{"session_id":"{session}"}}"#));
+        world.client(late).pipe.finish();
+        world.pump();
+        assert_eq!(world.connections(), 2);
+        world.say(ben, "still here");
+        assert_eq!(world.texts(ana), ["still here"]);
     }
 }
