@@ -79,19 +79,13 @@ export class Wanderer {
 
   async by_websocket(leg) {
     const frames = (this.#frames = new Arrivals());
-    let socket;
-    const connect = () => {
-      socket = new WebSocket(`${this.server.websocket_url}/ws?user_id=${USER}`, { headers: this.headers });
-      socket.on("open", () => {
-        const { session_id, position } = this;
-        socket.send(JSON.stringify({ type: "hello", user_id: USER, rooms: [ROOM], session_id, positions: position && { [ROOM]: position } }));
-      });
-      socket.on("message", (data) => frames.push(JSON.parse(data)));
-      socket.on("error", () => {});
-      // The poll that it left in the middle may arrive after this connection and take the session.
-      socket.on("close", (code) => code === 4000 && connect());
-    };
-    connect();
+    const socket = new WebSocket(`${this.server.websocket_url}/ws?user_id=${USER}`, { headers: this.headers });
+    socket.on("open", () => {
+      const { session_id, position } = this;
+      socket.send(JSON.stringify({ type: "hello", user_id: USER, rooms: [ROOM], session_id, positions: position && { [ROOM]: position } }));
+    });
+    socket.on("message", (data) => frames.push(JSON.parse(data)));
+    socket.on("error", () => {});
     try {
       this.#begun(await frames.take("the session", ({ type }) => type === "session"));
       await leg();

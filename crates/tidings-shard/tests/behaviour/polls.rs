@@ -520,6 +520,7 @@ fn a_poll_of_several_rooms_is_told_nothing_before_it_can_be_told_where_it_stands
     // The engine has still to tell where the room of her own ends.
     let polling = poll(&mut world, "/poll/ana?room=a&user_id=ana&batch=9&timeout_s=1");
     held.hold(false);
+    world.enter("/ws/a/eva");
     world.say(ben, "one");
     assert!(world.take(polling).is_empty(), "told, with nothing to come back by");
     held.release_all();
