@@ -47,6 +47,7 @@ export class Wanderer {
   /** The nodes that served it. */
   nodes = new Set();
   #frames;
+  #attempts = 0;
 
   /** `headers` go with every request, as cookies of a browser would. */
   constructor(server, headers = {}) {
@@ -60,6 +61,11 @@ export class Wanderer {
 
   get session_id() {
     return [...this.session_ids].at(-1);
+  }
+
+  /** A proxy may let the poll that it gave up arrive after its next connection. */
+  get attempt() {
+    return ++this.#attempts;
   }
 
   /** Reads until it has so many messages in all. */
@@ -81,8 +87,8 @@ export class Wanderer {
     const frames = (this.#frames = new Arrivals());
     const socket = new WebSocket(`${this.server.websocket_url}/ws?user_id=${USER}`, { headers: this.headers });
     socket.on("open", () => {
-      const { session_id, position } = this;
-      socket.send(JSON.stringify({ type: "hello", user_id: USER, rooms: [ROOM], session_id, positions: position && { [ROOM]: position } }));
+      const { session_id, attempt, position } = this;
+      socket.send(JSON.stringify({ type: "hello", user_id: USER, rooms: [ROOM], session_id, attempt, positions: position && { [ROOM]: position } }));
     });
     socket.on("message", (data) => frames.push(JSON.parse(data)));
     socket.on("error", () => {});
@@ -96,7 +102,7 @@ export class Wanderer {
 
   async by_event_stream(leg) {
     const frames = (this.#frames = new Arrivals());
-    const query = new URLSearchParams({ room: ROOM, user_id: USER, session_id: this.session_id, last_event_id: this.position });
+    const query = new URLSearchParams({ room: ROOM, user_id: USER, session_id: this.session_id, attempt: this.attempt, last_event_id: this.position });
     const with_headers = (address, init) => fetch(address, { ...init, headers: { ...init.headers, ...this.headers } });
     const source = new EventSource(`${this.server.url}/events?${query}`, { fetch: with_headers });
     for (const type of ["session", "message", "gap"]) source.addEventListener(type, ({ data }) => frames.push(JSON.parse(data)));
@@ -124,7 +130,7 @@ export class Wanderer {
   async #poll(frames, signal) {
     let cursor = this.position;
     while (!signal.aborted) {
-      const query = new URLSearchParams({ room: ROOM, user_id: USER, session_id: this.session_id, cursor, batch: 3 });
+      const query = new URLSearchParams({ room: ROOM, user_id: USER, session_id: this.session_id, attempt: this.attempt, cursor, batch: 3 });
       const response = await fetch(`${this.server.url}/poll/wanderer?${query}`, { signal, headers: this.headers }).catch((error) => {
         if (!signal.aborted) throw error;
       });

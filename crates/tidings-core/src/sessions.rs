@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tidings_protocol::{Limits, MessageId, RoomName, SessionId, UserId};
+use tidings_protocol::{Attempt, Limits, MessageId, RoomName, SessionId, UserId};
 
 use crate::engine::Timestamp;
 use crate::mailbox::{Mailbox, Post};
@@ -63,6 +63,8 @@ pub struct Away {
     pub rooms: Vec<AwayRoom>,
     /// The client id that its long polls name, if it has one.
     pub client: Option<Box<str>>,
+    /// The newest of its connections.
+    pub attempt: Attempt,
 }
 
 /// A membership of a session that is away.
@@ -84,6 +86,8 @@ pub struct Claim {
     pub session: SessionId,
     /// Who the claimant says it is; `None` says nothing, as the textbook's clients do.
     pub user: Option<UserId>,
+    /// Which of the session's connections the claimant is.
+    pub attempt: Attempt,
     /// The shard of the claimant's connection, or [`ELSEWHERE`].
     pub shard: u32,
     /// The claimant's connection, or what stands for it on another node.
@@ -99,6 +103,8 @@ pub enum Claimed {
     Asked,
     /// It is somebody else's.
     NotYours,
+    /// A newer connection of the same client has it.
+    Late,
     /// The connection that was asked does not have it any more: whoever has it now has to be asked,
     /// or it waits.
     Left,
@@ -237,7 +243,8 @@ impl Sessions {
     pub fn supersede(&self, session: SessionId) {
         if let Some(place) = self.place(session) {
             let nobody = SlotKey { slot: 0, generation: 0 };
-            let claim = Claim { session, user: None, shard: ELSEWHERE, client: nobody };
+            let claim =
+                Claim { session, user: None, attempt: Attempt::UNKNOWN, shard: ELSEWHERE, client: nobody };
             self.post(place.shard, Post::Claim { holder: place.slot, claim });
         }
     }
@@ -477,7 +484,7 @@ mod tests {
 
     fn claim(session: SessionId, slot: Slot, user: Option<&str>) -> Claim {
         let user = user.map(|user| UserId::new(user, &Limits::default()).unwrap());
-        Claim { session, user, shard: 0, client: SlotKey { slot, generation: 0 } }
+        Claim { session, user, attempt: Attempt::UNKNOWN, shard: 0, client: SlotKey { slot, generation: 0 } }
     }
 
     fn of(user: &str) -> Away {

@@ -12,7 +12,7 @@ use tidings_core::{
     SlowConsumerPolicy, Telling, Timestamp, Wiring,
 };
 use tidings_protocol::codes::CloseCode;
-use tidings_protocol::{Limits, MessageId, Payload, RoomName, ServerFrame, SessionId, UserId};
+use tidings_protocol::{Attempt, Limits, MessageId, Payload, RoomName, ServerFrame, SessionId, UserId};
 
 const CLIENT: SlotKey = SlotKey { slot: 0, generation: 0 };
 const NOW: Now = Now { monotonic_ms: 0, wall: Timestamp(1_000) };
@@ -247,7 +247,7 @@ fn a_session_is_not_refused_to_its_user_by_an_errand_that_only_looks_for_it() {
     // A claim comes late, to a slot that the session's connection had before.
     let user = Some(UserId::new("carl", &Limits::default()).unwrap());
     let client = SlotKey { slot: 1, generation: 0 };
-    let claim = Claim { session, user, shard: 0, client };
+    let claim = Claim { session, user, attempt: Attempt::UNKNOWN, shard: 0, client };
     fixture.receive(vec![Post::Claim { holder: CLIENT.slot, claim }]);
     let answers = fixture.mail();
     assert!(
@@ -317,7 +317,7 @@ fn a_session_whose_connection_ends_while_it_is_asked_for_is_found_where_it_waits
     fixture.messaging.opened(CLIENT, entrance, &mut fixture.recorder);
     // The other shard finds its connection gone before it finds the question.
     fixture.people.sessions.leave(NOW.wall, session, old, Away::default());
-    let claim = Claim { session, user: None, shard: 0, client: CLIENT };
+    let claim = Claim { session, user: None, attempt: Attempt::UNKNOWN, shard: 0, client: CLIENT };
     fixture.receive(vec![Post::Claimed { claim, result: Claimed::Left }]);
     assert_eq!(fixture.people.sessions.place(session), Some(Place { shard: 0, slot: CLIENT.slot }));
     assert_eq!(fixture.people.sessions.away(), 0);

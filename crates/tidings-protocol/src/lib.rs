@@ -3,6 +3,7 @@
 //! Knows bytes and their meaning. Refuses to know time, sockets, and who is subscribed.
 #![forbid(unsafe_code)]
 
+pub mod attempt;
 pub mod client;
 pub mod codes;
 pub mod cursor;
@@ -15,6 +16,7 @@ pub mod rest;
 pub mod server;
 mod varint;
 
+pub use attempt::Attempt;
 pub use client::{ClientFrame, Decoded, FrameError};
 pub use codes::{CloseCode, ErrorCode};
 pub use cursor::{Cursor, CursorError};

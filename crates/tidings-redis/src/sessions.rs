@@ -16,7 +16,7 @@ use tidings_core::messaging::{ErrandAnswer, ErrandKey};
 use tidings_core::sessions::{Away, Claim, Claimed, ELSEWHERE, Registry};
 use tidings_core::{EngineError, People, Post, SlotKey, Timestamp};
 use tidings_protocol::codes::ErrorCode;
-use tidings_protocol::{Limits, ServerFrame, SessionId, UserId};
+use tidings_protocol::{Attempt, Limits, ServerFrame, SessionId, UserId};
 
 use crate::placement::Placement;
 use crate::scripts::Script;
@@ -181,10 +181,11 @@ impl Desk {
             return;
         };
         match letter {
-            Letter::Claim { token, from, session, user } => {
+            Letter::Claim { token, from, session, attempt, user } => {
                 let client = self.asked(from, token);
                 let user = UserId::new(user, &self.limits).ok();
-                let claim = Claim { session, user, shard: ELSEWHERE, client };
+                let attempt = Attempt::from_number(attempt);
+                let claim = Claim { session, user, attempt, shard: ELSEWHERE, client };
                 match people.sessions.place(session) {
                     Some(holder) => {
                         people.sessions.post(holder.shard, Post::Claim { holder: holder.slot, claim });
@@ -206,6 +207,11 @@ impl Desk {
                 // Given up or never there: either way the holder does not have it any more.
                 if let Some(question) = self.answered(token) {
                     self.claim(question);
+                }
+            }
+            Letter::Late { token } => {
+                if let Some(question) = self.answered(token) {
+                    people.sessions.answer(question.claim(), Claimed::Late);
                 }
             }
             Letter::Done { token, status, json } => {
@@ -261,7 +267,7 @@ impl Desk {
     /// Writes to the node that has a session.
     fn ask_holder(self: &Arc<Self>, server: &Server, question: Question, node: String) {
         let question = question.held_by(node.clone());
-        let Claim { session, user, .. } = question.claim().clone();
+        let Claim { session, user, attempt, .. } = question.claim().clone();
         let frame = match &question {
             Question::Claim { .. } => None,
             Question::Errand { frame, .. } => Some(Arc::clone(frame)),
@@ -269,7 +275,7 @@ impl Desk {
         let (token, from) = (self.written(question), &*self.node);
         let user = user.as_ref().map_or("", |user| user.as_str());
         let letter = match &frame {
-            None => Letter::Claim { token, from, session, user },
+            None => Letter::Claim { token, from, session, attempt: attempt.number(), user },
             Some(frame) => Letter::Errand { token, from, session, frame },
         };
         let desk = Arc::clone(self);
@@ -321,6 +327,9 @@ impl Desk {
             // The asker waits no more, so the session waits for its client.
             (Claimed::Yours(away), None) => {
                 self.leave(claim.session, &record::write(&away), self.limits.session_window_ms.max(1));
+            }
+            (Claimed::Late, Some(asker)) => {
+                server.write(&asker.node, &Letter::Late { token: asker.token }.encode(), || ());
             }
             (_, Some(asker)) => {
                 server.write(&asker.node, &Letter::Decided { token: asker.token }.encode(), || ());

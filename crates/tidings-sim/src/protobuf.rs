@@ -57,6 +57,7 @@ fn frame(fields: &Value, text: &str) -> client_frame::Frame {
                 user_id: string(&fields["user_id"]),
                 rooms: rooms.map(|room| string(room).unwrap()).collect(),
                 session_id: string(&fields["session_id"]),
+                attempt: fields["attempt"].as_u64(),
                 last_message_id,
                 positions: positions.map(position).collect(),
             })

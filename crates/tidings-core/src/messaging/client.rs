@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidings_protocol::{MessageId, RoomName, SessionId};
+use tidings_protocol::{Attempt, MessageId, RoomName, SessionId};
 
 use crate::rights::Identity;
 use crate::slots::SlotKey;
@@ -28,6 +28,8 @@ pub enum Entrance {
 pub struct Introduction {
     /// The session that it resumes.
     pub session: Option<SessionId>,
+    /// Which of the client's connections it comes by.
+    pub attempt: Attempt,
     /// Who it says it is.
     pub identity: Identity,
     /// Rooms it wants to be in, each once, with its position where it has one.
@@ -119,6 +121,8 @@ pub(super) struct Client {
     /// It was typing lately: what it says or its leaving ends that.
     pub(super) typed: bool,
     pub(super) rate: Bucket,
+    /// Which of the session's connections this is.
+    pub(super) attempt: Attempt,
     pub(super) session: SessionId,
     pub(super) identity: Identity,
 }
@@ -138,6 +142,7 @@ impl Client {
             placing: false,
             typed: false,
             rate: Bucket::full(frames_per_second, now_ms),
+            attempt: Attempt::UNKNOWN,
             session: SessionId::from_bytes([0; 16]),
             identity: Identity::default(),
         }

@@ -78,7 +78,8 @@ impl<E: Default> Messaging<E> {
         let client = &self.clients[slot as usize];
         let user = claiming.introduction.identity.user.clone();
         let (session, client) = (client.session, client.key);
-        let claim = Claim { session, user, shard: self.shard(), client };
+        let attempt = claiming.introduction.attempt;
+        let claim = Claim { session, user, attempt, shard: self.shard(), client };
         match self.wiring.people.sessions.claim(&claim) {
             Claimed::Asked => {
                 self.claiming.insert(slot, Box::new(claiming));
@@ -115,7 +116,14 @@ impl<E: Default> Messaging<E> {
     ) {
         let Claiming { introduction, claims } = claiming;
         match result {
+            Claimed::Yours(away) if introduction.attempt.is_before(away.attempt) => {
+                let session = self.clients[slot as usize].session;
+                let place = Place { shard: self.shard(), slot };
+                self.wiring.people.sessions.leave(self.now.wall, session, place, away);
+                self.refuse_late(slot, outlet);
+            }
             Claimed::Yours(away) => self.resume(slot, introduction, away, outlet),
+            Claimed::Late => self.refuse_late(slot, outlet),
             Claimed::NotYours => {
                 // It may say hello again, with another session or none.
                 self.clients[slot as usize].standing = Standing::Newcomer;
@@ -146,6 +154,15 @@ impl<E: Default> Messaging<E> {
         }
     }
 
+    /// A client's newer connection has the session, or had it last.
+    fn refuse_late(&mut self, slot: Slot, outlet: &mut impl Outlet<Encoded = E>) {
+        self.clients[slot as usize].standing = Standing::Newcomer;
+        let message = "a newer connection of this client came first: use that one";
+        let error = FrameError::new(ErrorCode::Superseded, message);
+        self.refuse_frame(slot, &error, &Ticket::default(), outlet);
+        outlet.close(slot, CloseCode::Superseded, "a newer connection of this client came first");
+    }
+
     /// Begins a session, in the rooms that the client names, else in `lobby`. What a client that
     /// names positions has missed, it gets.
     fn begin(
@@ -159,6 +176,7 @@ impl<E: Default> Messaging<E> {
         self.wiring.people.sessions.begin(session, Place { shard: self.shard(), slot });
         let client = &mut self.clients[slot as usize];
         client.session = session;
+        client.attempt = introduction.attempt;
         client.identity = introduction.identity.clone();
         let Introduction { identity, mut rooms, last_message_id, cursor, manner, .. } = introduction;
         if rooms.is_empty() {
@@ -186,7 +204,7 @@ impl<E: Default> Messaging<E> {
         away: Away,
         outlet: &mut impl Outlet<Encoded = E>,
     ) {
-        let Introduction { mut rooms, last_message_id, cursor, manner, .. } = introduction;
+        let Introduction { mut rooms, last_message_id, cursor, manner, attempt, .. } = introduction;
         let (mut known, named) = (away.rooms.clone(), rooms.len());
         if matches!(manner, Manner::Poll { .. }) && !rooms.is_empty() {
             // A poll that names its rooms asks for these alone.
@@ -217,6 +235,7 @@ impl<E: Default> Messaging<E> {
         rooms.sort_by_key(|(room, _)| room.is_of_a_user());
         self.count(Counter::SessionResumed);
         self.clients[slot as usize].identity = away.identity;
+        self.clients[slot as usize].attempt = attempt.or(away.attempt);
         let requests = rooms.into_iter().map(|(room, position)| {
             let kept = known.iter().find(|known| known.room == room).filter(|_| position.is_none());
             let request = JoinRequest::from_position(position.or(kept.and_then(|kept| kept.cursor)), &manner);
@@ -342,6 +361,9 @@ impl<E: Default> Messaging<E> {
         if !claim.may_have(&client.identity) {
             return Claimed::NotYours;
         }
+        if claim.attempt.is_before(client.attempt) {
+            return Claimed::Late;
+        }
         let standing = client.standing;
         let to = Place { shard: claim.shard, slot: claim.client.slot };
         let away = self.away(holder);
@@ -381,6 +403,7 @@ impl<E: Default> Messaging<E> {
             identity: self.clients[slot as usize].identity.clone(),
             rooms: rooms.collect(),
             client: self.polls.get(&slot).cloned(),
+            attempt: self.clients[slot as usize].attempt,
         }
     }
 
@@ -479,7 +502,7 @@ impl<E: Default> Messaging<E> {
     /// Lets an errand have a session that is away: in its rooms, but deaf.
     pub(super) fn wake_for_errand(&mut self, slot: Slot, away: Away) {
         let client = &mut self.clients[slot as usize];
-        client.identity = away.identity;
+        (client.identity, client.attempt) = (away.identity, away.attempt);
         if let Some(name) = away.client {
             self.polls.insert(slot, name);
         }

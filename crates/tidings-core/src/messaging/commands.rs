@@ -207,6 +207,7 @@ impl<E: Default> Messaging<E> {
         }
         let introduction = Introduction {
             session: hello.session_id,
+            attempt: hello.attempt,
             identity: Identity { user: hello.user_id },
             rooms,
             last_message_id: hello.last_message_id,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use tidings_protocol::codes::ErrorCode;
-use tidings_protocol::{Decoded, FrameError, SessionId};
+use tidings_protocol::{Attempt, Decoded, FrameError, SessionId};
 
 use super::client::{Client, Standing};
 use super::{ErrandAnswer, ErrandKey, Messaging, Ticket};
@@ -44,7 +44,8 @@ impl<E: Default> Messaging<E> {
         let client = &self.clients[slot as usize];
         let (session, client) = (client.session, client.key);
         let key = self.errand_key(slot);
-        let claim = Claim { session, user: None, shard: self.shard(), client };
+        let attempt = Attempt::UNKNOWN;
+        let claim = Claim { session, user: None, attempt, shard: self.shard(), client };
         match self.wiring.people.sessions.look(&claim) {
             Found::Here(place) => {
                 let post = Post::Errand {

@@ -66,6 +66,8 @@ impl<E: Default> Messaging<E> {
             return false;
         }
         if self.is_still(key.slot) && self.is_of_client(key.slot, introduction) {
+            let client = &mut self.clients[key.slot as usize];
+            client.attempt = introduction.attempt.or(client.attempt);
             if let Some(position) = self.position_in_one_room(key.slot, introduction) {
                 self.wake(key);
                 let room = self.rooms.of(key.slot).as_slice()[0].room;

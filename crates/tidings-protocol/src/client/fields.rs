@@ -55,6 +55,7 @@ fields! {
     user_id => "user_id",
     rooms => "rooms",
     session_id => "session_id",
+    attempt => "attempt",
     positions => "positions",
 }
 
@@ -142,11 +143,13 @@ impl<'a> Field<'a> {
 
     /// A count.
     pub(crate) fn count(&self) -> Result<Option<usize>, FrameError> {
+        Ok(self.number()?.map(|count| usize::try_from(count).unwrap_or(usize::MAX)))
+    }
+
+    /// A whole number.
+    pub(crate) fn number(&self) -> Result<Option<u64>, FrameError> {
         let Some(raw) = self.present() else { return Ok(None) };
-        match serde_json::from_str::<u64>(raw) {
-            Ok(count) => Ok(Some(usize::try_from(count).unwrap_or(usize::MAX))),
-            Err(_) => Err(self.must_be("a whole number")),
-        }
+        serde_json::from_str(raw).map(Some).map_err(|_| self.must_be("a whole number"))
     }
 
     /// That this field is not what it has to be.

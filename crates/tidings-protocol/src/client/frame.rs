@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use crate::attempt::Attempt;
 use crate::client::checks::{self, Result, bad_frame};
 use crate::client::fields::{Field, Fields};
 use crate::client::{ClientFrame, Hello, Said, Unserved, lists};
@@ -78,6 +79,7 @@ fn hello<'a>(fields: &Fields<'a>, limits: &Limits) -> Result<Hello<'a>> {
         user_id: user(&fields.user_id, limits)?,
         rooms: rooms(fields, limits)?,
         session_id: fields.session_id.string()?.and_then(|id| SessionId::parse(&id)),
+        attempt: fields.attempt.number()?.map_or(Attempt::UNKNOWN, Attempt::new),
         last_message_id: fields.last_message_id.position()?,
         positions: positions(fields, limits)?,
     })

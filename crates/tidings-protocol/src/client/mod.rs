@@ -15,6 +15,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use crate::attempt::Attempt;
 use crate::codes::ErrorCode;
 use crate::ids::{MessageId, RoomName, SessionId, UserId};
 use crate::limits::Limits;
@@ -123,6 +124,8 @@ pub struct Hello<'a> {
     pub rooms: Vec<RoomName>,
     /// The session to resume. A string that no node can have given out counts as none.
     pub session_id: Option<SessionId>,
+    /// Which of the client's connections this is.
+    pub attempt: Attempt,
     /// The last message the client has, if it is in one room.
     pub last_message_id: Option<MessageId>,
     /// The last message the client has, room by room; at most `rooms_per_connection_max`.

@@ -234,13 +234,14 @@ fn a_refusal_carries_the_ref_it_answers_if_that_is_fit_to_be_sent_back() {
 fn the_first_frame_may_leave_the_word_hello_out() {
     let hello = hello(
         r#"{"user_id":"ana","token":"t","rooms":["b","a","b"],"last_message_id":3,
-            "session_id":"000102030405060708090a0b0c0d0e0f","positions":{"b":1,"a":0}}"#,
+            "session_id":"000102030405060708090a0b0c0d0e0f","attempt":5,"positions":{"b":1,"a":0}}"#,
     );
     assert_eq!(hello.user_id.unwrap().as_str(), "ana");
     assert_eq!(hello.token.as_deref(), Some("t"));
     assert_eq!(hello.rooms.iter().map(RoomName::as_str).collect::<Vec<_>>(), ["b", "a"]);
     assert_eq!(hello.last_message_id, Some(MessageId(3)));
     assert_eq!(hello.session_id.unwrap().as_bytes()[15], 15);
+    assert_eq!(hello.attempt, Attempt::new(5));
     let positions: Vec<_> = hello.positions.iter().map(|(room, id)| (room.as_str(), id.0)).collect();
     assert_eq!(positions, [("b", 1), ("a", 0)]);
 }

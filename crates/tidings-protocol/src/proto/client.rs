@@ -10,6 +10,7 @@ use prost::Message as _;
 use super::v1;
 use super::v1::client_frame::Frame;
 use super::v1::{publication, publish_request};
+use crate::attempt::Attempt;
 use crate::client::checks::{self, Result};
 use crate::client::{ClientFrame, FrameError, Hello, Said, Unserved, check_reference};
 use crate::ids::{MessageId, RoomName, SessionId, UserId};
@@ -90,6 +91,7 @@ fn hello<'a>(hello: &'a v1::Hello, limits: &Limits) -> Result<Hello<'a>> {
         user_id: user(hello.user_id.as_deref(), limits)?,
         rooms: rooms(&hello.rooms, limits)?,
         session_id: hello.session_id.as_deref().and_then(SessionId::parse),
+        attempt: hello.attempt.map_or(Attempt::UNKNOWN, Attempt::new),
         last_message_id: position("last_message_id", hello.last_message_id)?,
         positions: positions(&hello.positions, limits)?,
     })
@@ -101,6 +103,7 @@ pub fn subscribe<'a>(request: &'a v1::SubscribeRequest, limits: &Limits) -> Resu
         user_id: user(request.user_id.as_deref(), limits)?,
         rooms: rooms(&request.rooms, limits)?,
         session_id: request.session_id.as_deref().and_then(SessionId::parse),
+        attempt: request.attempt.map_or(Attempt::UNKNOWN, Attempt::new),
         positions: positions(&request.positions, limits)?,
         ..Hello::default()
     })

@@ -7,9 +7,11 @@ use tidings_protocol::{Limits, SessionId};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Letter<'a> {
     /// Give me this session.
-    Claim { token: u64, from: &'a str, session: SessionId, user: &'a str },
+    Claim { token: u64, from: &'a str, session: SessionId, attempt: u32, user: &'a str },
     /// I do not have it any more.
     Decided { token: u64 },
+    /// A newer connection of the client has it.
+    Late { token: u64 },
     /// Let this session say something.
     Errand { token: u64, from: &'a str, session: SessionId, frame: &'a str },
     /// It did, with this answer; status 0 if I do not have the session.
@@ -21,10 +23,11 @@ pub(super) enum Letter<'a> {
 impl<'a> Letter<'a> {
     pub(super) fn encode(&self) -> Vec<u8> {
         let (head, rest): (String, &[u8]) = match self {
-            Self::Claim { token, from, session, user } => {
-                (format!("claim {token} {from} {session}"), user.as_bytes())
+            Self::Claim { token, from, session, attempt, user } => {
+                (format!("claim {token} {from} {session} {attempt}"), user.as_bytes())
             }
             Self::Decided { token } => (format!("decided {token}"), b""),
+            Self::Late { token } => (format!("late {token}"), b""),
             Self::Errand { token, from, session, frame } => {
                 (format!("errand {token} {from} {session}"), frame.as_bytes())
             }
@@ -43,12 +46,14 @@ impl<'a> Letter<'a> {
         let words: Vec<&str> = head.split(' ').collect();
         let text = || str::from_utf8(rest).ok();
         match words.as_slice() {
-            ["claim", token, from, session] => Some(Self::Claim {
+            ["claim", token, from, session, attempt] => Some(Self::Claim {
                 token: token.parse().ok()?,
                 from,
                 session: SessionId::parse(session)?,
+                attempt: attempt.parse().ok()?,
                 user: text()?,
             }),
+            ["late", token] => Some(Self::Late { token: token.parse().ok()? }),
             ["decided", token] => Some(Self::Decided { token: token.parse().ok()? }),
             ["errand", token, from, session] => Some(Self::Errand {
                 token: token.parse().ok()?,
@@ -73,9 +78,10 @@ mod tests {
     fn what_is_written_is_read() {
         let session = SessionId::from_bytes([7; 16]);
         for letter in [
-            Letter::Claim { token: 1, from: "ams-1:5:9", session, user: "ana b" },
-            Letter::Claim { token: 1, from: "ams-1:5:9", session, user: "" },
+            Letter::Claim { token: 1, from: "ams-1:5:9", session, attempt: 5, user: "ana b" },
+            Letter::Claim { token: 1, from: "ams-1:5:9", session, attempt: 0, user: "" },
             Letter::Decided { token: 2 },
+            Letter::Late { token: 2 },
             Letter::Errand { token: 3, from: "b", session, frame: "{\"type\":\n\"ping\"}" },
             Letter::Done { token: 4, status: 204, json: b"" },
             Letter::Disconnect { user: "ana" },

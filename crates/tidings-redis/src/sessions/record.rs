@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tidings_core::Identity;
 use tidings_core::sessions::{Away, AwayRoom};
-use tidings_protocol::{Limits, MessageId, RoomName, UserId};
+use tidings_protocol::{Attempt, Limits, MessageId, RoomName, UserId};
 
 #[derive(Serialize, Deserialize)]
 struct Record {
@@ -12,6 +12,12 @@ struct Record {
     rooms: Vec<Membership>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<String>,
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    attempt: u32,
+}
+
+const fn is_unknown(attempt: &u32) -> bool {
+    *attempt == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -36,6 +42,7 @@ pub(super) fn write(away: &Away) -> String {
             })
             .collect(),
         client: away.client.as_deref().map(str::to_owned),
+        attempt: away.attempt.number(),
     };
     serde_json::to_string(&record).unwrap_or_default()
 }
@@ -55,6 +62,7 @@ pub(super) fn read(bytes: &[u8], limits: &Limits) -> Option<Away> {
         identity: Identity { user },
         rooms: rooms.collect::<Option<_>>()?,
         client: record.client.map(Into::into),
+        attempt: Attempt::from_number(record.attempt),
     })
 }
 
@@ -73,9 +81,11 @@ mod tests {
                 AwayRoom { room: room("other"), cursor: None, delivered: false },
             ],
             client: Some("poller".into()),
+            attempt: Attempt::new(5),
         };
         let read = read(write(&away).as_bytes(), &limits).unwrap();
         assert_eq!((read.identity, read.rooms, read.client), (away.identity, away.rooms, away.client));
+        assert_eq!(read.attempt, away.attempt);
     }
 
     #[test]

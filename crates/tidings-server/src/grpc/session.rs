@@ -96,8 +96,8 @@ impl Session {
             let advice = "the bytes are no tidings.v1.SubscribeRequest: compare them with tidings.proto";
             Problem::new(ErrorCode::BadFrame, advice)
         })?;
-        let v1::SubscribeRequest { rooms, positions, user_id, session_id } = asked;
-        let hello = v1::Hello { rooms, positions, user_id, session_id, ..Default::default() };
+        let v1::SubscribeRequest { rooms, positions, user_id, session_id, attempt } = asked;
+        let hello = v1::Hello { rooms, positions, user_id, session_id, attempt, ..Default::default() };
         let frame = Some(client_frame::Frame::Hello(hello));
         let frame = v1::ClientFrame { frame, r#ref: None };
         check_hello(&frame, state)?;

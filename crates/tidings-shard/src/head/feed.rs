@@ -1,4 +1,4 @@
-//! `GET /events?room=&user_id=&session_id=&last_event_id=`: server-sent events.
+//! `GET /events?room=&user_id=&session_id=&attempt=&last_event_id=`: server-sent events.
 
 use tidings_core::{Introduction, Manner};
 use tidings_protocol::{ErrorCode, Limits};

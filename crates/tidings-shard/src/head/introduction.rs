@@ -1,13 +1,13 @@
 //! What feeds and polls have in common: who asks, for which rooms, from where on.
 
 use tidings_core::{Identity, Introduction, Manner};
-use tidings_protocol::{ErrorCode, Limits, RoomName, SessionId};
+use tidings_protocol::{Attempt, ErrorCode, Limits, RoomName, SessionId};
 
 use super::names;
 use super::query::Query;
 use super::refusal::Refused;
 
-/// Reads `room`s, `user_id` and `session_id`.
+/// Reads `room`s, `user_id`, `session_id` and `attempt`.
 pub(super) fn read(
     query: &Query<'_>,
     cursor: Option<&str>,
@@ -17,9 +17,11 @@ pub(super) fn read(
     let user = query.first("user_id", ErrorCode::BadUser)?;
     let user = user.map(|user| names::user(&user, limits)).transpose()?;
     let session = query.first("session_id", ErrorCode::BadQuery)?;
+    let attempt = query.number("attempt")?.map_or(Attempt::UNKNOWN, Attempt::new);
     Ok(Introduction {
         // As in a `hello`: whoever brings none that could be ours begins anew.
         session: session.and_then(|id| SessionId::parse(&id)),
+        attempt,
         identity: Identity { user },
         rooms: rooms(query, limits)?.into_iter().map(|room| (room, None)).collect(),
         cursor: cursor.map(Into::into),

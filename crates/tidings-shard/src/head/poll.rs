@@ -1,4 +1,4 @@
-//! `GET /poll/{client_id}?room=&cursor=&batch=&timeout_s=&user_id=&session_id=`: one long poll.
+//! `GET /poll/{client_id}?room=&cursor=&batch=&timeout_s=&user_id=&session_id=&attempt=`: one long poll.
 
 use tidings_core::{Introduction, Manner};
 use tidings_protocol::{ErrorCode, Limits};

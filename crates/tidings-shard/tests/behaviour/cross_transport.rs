@@ -3,7 +3,7 @@
 use tidings_protocol::server::Received;
 
 use crate::support::client::http;
-use crate::support::{ClientId, Setup, World};
+use crate::support::{ClientId, Seen, Setup, World};
 
 fn session(world: &mut World, client: ClientId) -> String {
     let Received::Session(session) = world.frames(client).remove(0) else { panic!("no session") };
@@ -77,7 +77,7 @@ fn a_session_goes_from_poll_to_websocket_and_back() {
         assert_eq!(answer["data"]["text"], "by poll again");
         assert_eq!(answer["session_id"].as_str(), Some(&session[..]));
         let seen = world.take(socket);
-        assert!(seen.iter().any(|seen| matches!(seen, crate::support::Seen::Close(4_000, _))), "{seen:?}");
+        assert!(seen.iter().any(|seen| matches!(seen, Seen::Close(4_000, _))), "{seen:?}");
     }
 }
 
@@ -128,5 +128,44 @@ fn what_is_read_after_its_client_has_left_takes_the_session_from_nobody() {
         assert_eq!(world.connections(), 2);
         world.say(ben, "still here");
         assert_eq!(world.texts(ana), ["still here"]);
+    }
+}
+
+#[test]
+fn an_older_attempt_that_comes_late_is_refused_and_the_newer_connection_stays() {
+    for mut world in Setup::each_tongue(|_| {}) {
+        let ben = world.enter("/ws/a/ben");
+        let ana = world.connect("/ws");
+        world.say(ana, r#"{"user_id":"ana","rooms":["a"],"attempt":7}"#);
+        let session = session(&mut world, ana);
+        let hello = format!(r#"{{"session_id":"{session}","attempt":6}}"#);
+        let late_ones = |world: &mut World| {
+            let poll = world.dial();
+            world.get(poll, &format!("/poll/ana?room=a&session_id={session}&attempt=5"));
+            assert_eq!(world.answer(poll).code(), "superseded");
+            let stream = world.listen(&format!("/events?room=a&session_id={session}&attempt=6"));
+            assert_eq!(world.last_answer(stream).code(), "superseded");
+            let socket = world.connect("/ws");
+            world.say(socket, &hello);
+            let seen = world.take(socket);
+            assert!(seen.iter().any(|seen| matches!(seen, Seen::Close(4_000, _))), "{seen:?}");
+        };
+        late_ones(&mut world);
+        world.say(ben, "still here");
+        assert_eq!(world.texts(ana), ["still here"]);
+        // Where the newer one has left, its session waits for one that is newer still.
+        world.cut(ana);
+        late_ones(&mut world);
+        let back = world.connect("/ws");
+        world.say(back, &format!(r#"{{"session_id":"{session}","attempt":8}}"#));
+        let Received::Session(resumed) = world.frames(back).remove(0) else { panic!("no session") };
+        assert!(resumed.resumed);
+        // Who does not count takes it over, as ever.
+        let other = world.connect("/ws");
+        world.say(other, &format!(r#"{{"session_id":"{session}"}}"#));
+        let Received::Session(resumed) = world.frames(other).remove(0) else { panic!("no session") };
+        assert!(resumed.resumed);
+        // And does not make older ones young again.
+        late_ones(&mut world);
     }
 }

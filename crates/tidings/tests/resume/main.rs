@@ -37,9 +37,14 @@ impl Nodes {
     }
 
     /// A connection that introduced itself, and the answer.
-    fn hello(&self, node: usize, hello: &Value) -> (Talk, Value) {
+    fn connect(&self, node: usize, hello: &Value) -> Talk {
         let mut talk = Talk(Socket::connect(&self.address(node, "/ws")).unwrap());
         talk.say(hello);
+        talk
+    }
+
+    fn hello(&self, node: usize, hello: &Value) -> (Talk, Value) {
+        let mut talk = self.connect(node, hello);
         let session = talk.next("session");
         (talk, session)
     }
@@ -127,6 +132,22 @@ fn a_newer_connection_on_another_node_takes_the_session_over() {
     let (_, resumed) = nodes.hello(0, &json!({ "session_id": session["session_id"] }));
     assert_eq!(resumed["resumed"], true);
     assert_eq!(new.close_code(), 4000);
+}
+
+#[test]
+fn an_older_attempt_that_comes_late_to_another_node_does_not_take_the_session() {
+    let nodes = Nodes::start(2);
+    let hello = json!({ "user_id": "ana", "rooms": ["general"], "attempt": 7 });
+    let (mut ana, session) = nodes.hello(0, &hello);
+    let late = json!({ "session_id": session["session_id"], "attempt": 6 });
+    assert_eq!(nodes.connect(1, &late).close_code(), 4000);
+    let id = nodes.publish(1, "general", "x");
+    assert_eq!(ana.next("message")["id"], id);
+    // Nor once the newer one has left.
+    drop(ana);
+    assert_eq!(nodes.connect(1, &late).close_code(), 4000);
+    let (_, resumed) = nodes.hello(1, &json!({ "session_id": session["session_id"], "attempt": 8 }));
+    assert_eq!(resumed["resumed"], true);
 }
 
 #[test]

@@ -104,6 +104,7 @@ fn hello_json(hello: &v1::Hello) -> Json {
         .string("user_id", hello.user_id.as_deref())
         .raw("rooms", Some(format!("[{}]", rooms.join(","))))
         .string("session_id", hello.session_id.as_deref())
+        .raw("attempt", hello.attempt)
         .raw("last_message_id", hello.last_message_id)
         .raw("positions", Some(format!("{{{}}}", positions.join(","))))
 }
@@ -139,14 +140,16 @@ fn hello() -> impl Strategy<Value = v1::Hello> {
         option::of(name()),
         prop::collection::vec(name(), 0..6),
         option::of("[0-9a-f]{32}|[0-9a-z]{0,32}"),
+        option::of(any::<u64>()),
         option::of(id()),
         prop::collection::vec(position, 0..5),
     )
-        .prop_map(|(token, user_id, rooms, session_id, last_message_id, positions)| v1::Hello {
+        .prop_map(|(token, user_id, rooms, session_id, attempt, last_message_id, positions)| v1::Hello {
             token,
             user_id,
             rooms,
             session_id,
+            attempt,
             last_message_id,
             positions,
         })
@@ -248,8 +251,8 @@ proptest! {
     #[test]
     fn a_request_to_listen_means_what_a_hello_means(mut hello in hello()) {
         (hello.token, hello.last_message_id) = (None, None);
-        let v1::Hello { user_id, rooms, session_id, positions, .. } = hello.clone();
-        let request = v1::SubscribeRequest { rooms, positions, user_id, session_id };
+        let v1::Hello { user_id, rooms, session_id, attempt, positions, .. } = hello.clone();
+        let request = v1::SubscribeRequest { rooms, positions, user_id, session_id, attempt };
         let frame = v1::ClientFrame { frame: Some(Frame::Hello(hello)), r#ref: None };
         let as_frame = subscribe(&request, &limits()).map(ClientFrame::Hello);
         prop_assert_eq!(format!("{:?}", as_frame), format!("{:?}", decode(&frame, &limits())));
