@@ -59,9 +59,12 @@ impl<E: Default> Messaging<E> {
                 let client = &self.clients[member.slot as usize];
                 let is_author =
                     telling.event.author().is_some_and(|user| client.identity.user.as_ref() == Some(user));
-                // Who never introduced itself knows no frames but messages. Who is not in all its rooms yet has no
-                // cursor: a poll that ended with the event would not know where the next one begins.
-                if is_author || client.standing != Standing::Session || client.placing {
+                // Who never introduced itself knows no frames but messages.
+                if is_author || client.standing != Standing::Session {
+                    continue;
+                }
+                // A poll that ended with the event, before there is a cursor, would not know where the next one begins.
+                if client.placing && self.polls.contains_key(&member.slot) {
                     continue;
                 }
                 match outlet.tell(member.slot, &mut telling) {
