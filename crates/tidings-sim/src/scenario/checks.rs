@@ -11,6 +11,8 @@ use super::{ROOMS, STEPS, Scenario};
 /// read from while its answers waited may be heard for the last time only now.
 const SILENCE_MS: u64 = 120_000;
 const ROUNDS_MIN: usize = 4;
+/// A poll may get one message at a time of all that was said.
+const ROUNDS_MAX: usize = 10 * STEPS;
 /// Longer than any window, history or memory of an empty room.
 const FOREVER_MS: u64 = 2 * 3_600_000;
 /// Each does a bounded amount of work.
@@ -54,7 +56,7 @@ impl Scenario {
         self.world.advance(SILENCE_MS);
         // Who polls asks until there is no more, and long enough to be seen.
         let mut noted = usize::MAX;
-        for round in 0..STEPS {
+        for round in 0..ROUNDS_MAX {
             if noted == self.noted && round >= ROUNDS_MIN {
                 break;
             }
