@@ -59,6 +59,15 @@ figures! {
     GO_RIGHT_MS = "list_right_after_going_ms", "list right after all went, ms", 0, false;
     GO_EVENTS = "events_going", "events told while they went", 0, false;
     GO_EVENTS_PER_MEMBER = "events_per_watcher_going", "… per watcher", 2, true;
+    PUBLISHED_PER_SECOND = "published_per_second", "messages published per second", 0, true;
+    NODES_CPU_PER_MESSAGE_US = "nodes_cpu_per_message_us", "all nodes' CPU per message, µs", 2, true;
+    REDIS_CPU_PER_MESSAGE_US = "redis_cpu_per_message_us", "all Redis servers' CPU per message, µs", 2, true;
+    REDIS_SCRIPTS = "redis_scripts_per_message", "scripts that Redis ran per message", 3, false;
+    REDIS_LARGEST_PART = "redis_largest_part_percent", "of them on the server with most, %", 1, false;
+    REDIS_BUSY = "redis_busy", "busiest Redis server, of a core", 3, false;
+    NODE_BUSY = "node_busy", "busiest node, of a core", 3, false;
+    NODES_IDLE = "nodes_idle_us_per_second", "all nodes' CPU while nothing flows, µs/s", 0, false;
+    REDIS_IDLE = "redis_idle_us_per_second", "all Redis servers' CPU while nothing flows, µs/s", 0, false;
     CUTS = "cuts", "connections cut", 0, false;
     DELIVERED_PERCENT = "delivered_percent", "delivered, %", 3, false;
     TOLD_GAPS = "gaps_told", "gaps told", 0, false;

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod clock;
+mod cluster;
 mod crew;
 mod drops;
 mod figures;
@@ -45,6 +46,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Scenario::Idle(args) => opening::idle(args),
         Scenario::Storm(args) => opening::storm(args),
         Scenario::Drops(args) => drops::drops(args),
+        Scenario::Cluster(args) => cluster::cluster(args),
         Scenario::Presence(args) => presence::presence(args),
     };
     match outcome {

@@ -105,6 +105,11 @@ impl Target {
         Ok(Work { sends: if begins { before } else { self.sends() }, ..work })
     }
 
+    /// The process, if it is known.
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.process
+    }
+
     /// Whether CPU and memory can be read.
     pub(crate) fn is_measured(&self) -> bool {
         self.process.is_some()
