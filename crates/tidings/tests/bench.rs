@@ -134,6 +134,16 @@ fn redis_is_held_back_to_see_what_it_carries() {
 }
 
 #[test]
+fn clients_of_a_killed_node_are_whole_again_at_the_others_and_miss_nothing() {
+    let results = bench("failover --quick --clients 60 --rate 100");
+    for (server, cut) in [("all on the node that is killed", 60.0), ("spread over all nodes", 20.0)] {
+        let result = assert_clean(&results, server, &["whole_last_ms", "redis_scripts_per_client"]);
+        assert_eq!((&result["cuts"], &result["sessions_resumed"]), (&cut.into(), &cut.into()), "{result}");
+        assert_eq!(result["delivered_percent"], 100.0, "{result}");
+    }
+}
+
+#[test]
 fn clients_that_are_cut_off_again_and_again_miss_nothing_over_any_transport() {
     let results = bench("drops --quick --clients 30");
     for transport in ["websocket", "websocket-http2", "sse", "poll", "grpc"] {

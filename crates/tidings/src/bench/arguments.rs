@@ -32,6 +32,8 @@ pub(crate) enum Scenario {
     Drops(Drops),
     /// Several nodes around Redis servers, next to one node by itself: what a message costs each process.
     Cluster(Cluster),
+    /// A node is killed while messages flow: how long its clients take to be whole again at the others, and what they miss.
+    Failover(Failover),
     /// A crowd comes into a room at once and leaves it at once: what users cost, and whether that grows with the crowd.
     Presence(Presence),
     /// Each connection sends a message whenever the last one came back from /echo.
@@ -226,6 +228,44 @@ pub(crate) struct Cluster {
     pub(crate) saturate: Option<f64>,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+/// Options of `failover`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Failover {
+    /// Clients that resume.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub(crate) clients: u32,
+    /// Where they are before a node is killed; one run for each.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Seats::One, Seats::Spread])]
+    pub(crate) seats: Vec<Seats>,
+    /// Nodes, of which the first is killed.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..=64))]
+    pub(crate) nodes: u32,
+    /// Redis servers that they share. They are started on free ports, and keep nothing on disk.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) redis: u32,
+    /// Members of a room.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub(crate) size: u32,
+    /// Messages per second to all rooms together, in turns, by a publisher at a node that stays. What a client misses must
+    /// fit into the room's history.
+    #[arg(long, default_value_t = 500.0, value_parser = positive)]
+    pub(crate) rate: f64,
+    /// A client that was cut off tries again after a half to all of this, then after twice as much, up to 30 s.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=600_000))]
+    pub(crate) pause_ms: u32,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Where clients are before a node is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Seats {
+    /// All on the node that is killed.
+    One,
+    /// On all nodes alike.
+    Spread,
 }
 
 /// Options of `presence`.

@@ -10,6 +10,7 @@ mod clock;
 mod cluster;
 mod crew;
 mod drops;
+mod failover;
 mod figures;
 mod floor;
 mod ground;
@@ -47,6 +48,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Scenario::Storm(args) => opening::storm(args),
         Scenario::Drops(args) => drops::drops(args),
         Scenario::Cluster(args) => cluster::cluster(args),
+        Scenario::Failover(args) => failover::failover(args),
         Scenario::Presence(args) => presence::presence(args),
     };
     match outcome {
