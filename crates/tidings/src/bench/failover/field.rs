@@ -333,10 +333,8 @@ impl Field {
             if let (true, Some(line)) = (consumed < count, returning.client.line.as_mut()) {
                 line.carry.extend_from_slice(&self.scratch[consumed..count]);
             }
+            // Until there is nothing: the end of a connection may have come together with its last bytes.
             self.follow(index, is_in_its_room);
-            if count < self.scratch.len() {
-                return Ok(());
-            }
         }
     }
 
