@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     /// Smaller and shorter: to see that it works, not to compare.
     #[arg(long)]
     quick: bool,
-    /// Only the runs of these scenarios: fanout, rooms, idle, storm, echo, drops, presence.
+    /// Only the runs of these scenarios: fanout, rooms, idle, storm, echo, drops, presence, cluster, failover.
     scenarios: Vec<String>,
 }
 
@@ -31,7 +31,7 @@ struct Run {
 }
 
 /// One at a time: two would measure each other.
-const RUNS: [Run; 14] = [
+const RUNS: [Run; 17] = [
     Run { scenario: "idle", sizes: "--connections 10000", has_floor: true },
     Run { scenario: "idle --transport sse", sizes: "--connections 10000", has_floor: true },
     Run { scenario: "idle --transport poll", sizes: "--connections 10000", has_floor: true },
@@ -46,6 +46,9 @@ const RUNS: [Run; 14] = [
     Run { scenario: "storm", sizes: "--connections 9000", has_floor: true },
     Run { scenario: "presence", sizes: "--users 1000,5000,10000", has_floor: false },
     Run { scenario: "drops", sizes: "--clients 200", has_floor: false },
+    Run { scenario: "cluster", sizes: "--connections 1000 --size 10", has_floor: false },
+    Run { scenario: "cluster --saturate 15", sizes: "--connections 1000", has_floor: false },
+    Run { scenario: "failover", sizes: "--clients 10000 --size 10", has_floor: false },
 ];
 
 /// Runs the scenarios and prints what they measured.

@@ -14,6 +14,8 @@ pub(crate) struct Nodes {
     renewed: Timestamp,
     said: Said,
     census: Census,
+    /// The node said goodbye.
+    has_gone: bool,
 }
 
 /// What a node says of itself, in its lease.
@@ -41,18 +43,27 @@ pub(crate) struct Census {
 impl Nodes {
     pub(crate) fn new(own: &str, lease_ms: u64) -> Self {
         let said = Said { name: own.to_owned(), connections: 0, rooms: 0, lease_ms };
-        Self { own: own.into(), renewed: Timestamp(0), said, census: Census::default() }
+        Self { own: own.into(), renewed: Timestamp(0), said, census: Census::default(), has_gone: false }
     }
 
     /// From now on this is what the node says of itself.
     pub(crate) fn report(&mut self, report: &NodeReport) {
         let NodeReport { name, connections, rooms, .. } = report.clone();
+        if name != self.said.name {
+            // Whoever asks the others is to read that name, and not in a third of a lease.
+            self.renewed = Timestamp(0);
+        }
         self.said = Said { name, connections, rooms, ..self.said };
     }
 
-    /// What the node says of itself.
-    pub(crate) fn said(&self) -> String {
-        serde_json::to_string(&self.said).expect("our own words are JSON")
+    /// What the node says of itself when it says that it lives: nothing once it said goodbye.
+    pub(crate) fn said(&self) -> Option<String> {
+        (!self.has_gone).then(|| serde_json::to_string(&self.said).expect("our own words are JSON"))
+    }
+
+    /// The node says goodbye, and nothing afterwards: its clock ticks until the process ends.
+    pub(crate) fn go(&mut self) {
+        self.has_gone = true;
     }
 
     /// What the others said of themselves, by what they are known by, unless their leases have ended
@@ -154,7 +165,7 @@ mod tests {
     fn what_another_node_said_ages_and_ends_with_it() {
         let mut other = Nodes::new("b:1", 9_000);
         other.report(&NodeReport { name: "b".to_owned(), connections: 7, rooms: 3, age_ms: 0 });
-        let said = other.said();
+        let said = other.said().unwrap();
         let mut nodes = Nodes::new("a:1", 9_000);
         nodes.count(census(&[("a:1", "{}", 9_000), ("b:1", &said, 7_000)], Timestamp::from_ms(1_000)));
         let at = |ms| nodes.reports(Timestamp::from_ms(ms)).map(|(_, report)| report).collect::<Vec<_>>();

@@ -204,12 +204,14 @@ impl Server {
         self.voice.ask(command, Box::new(answer));
     }
 
-    /// Says that this node lives.
+    /// Says that this node lives, unless it said goodbye.
     fn renew_lease(self: &Arc<Self>) {
-        let node = self.nodes().own().to_owned();
-        let mut command = Script::Lease.call(&[self.keys.nodes(), self.keys.lease(&node)]);
-        command.arg(node).arg(self.limits.node_lease_ms).arg(self.keys.lease(""));
-        command.arg(self.nodes().said());
+        // Held until it is asked: a goodbye that came in between would be taken back by it. An answer
+        // that comes at once is a refusal, which takes no lock.
+        let nodes = self.nodes();
+        let Some(said) = nodes.said() else { return };
+        let mut command = Script::Lease.call(&[self.keys.nodes(), self.keys.lease(nodes.own())]);
+        command.arg(nodes.own()).arg(self.limits.node_lease_ms).arg(self.keys.lease("")).arg(said);
         let server = Arc::clone(self);
         let answer = move |value: Result<Value, EngineError>| {
             let Ok(Some(census)) = value.map(|value| Census::read(&value, server.now())) else { return };
@@ -222,11 +224,15 @@ impl Server {
         self.voice.ask(command, Box::new(answer));
     }
 
-    /// Says that this node lives no more. The answer comes when all before it is done.
+    /// Says that this node lives no more, and never again that it does. The answer comes when all before
+    /// it is done.
     pub(crate) fn end_lease(&self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         let mut command = redis::cmd("DEL");
-        command.arg(self.keys.lease(self.nodes().own()));
+        let mut nodes = self.nodes();
+        nodes.go();
+        command.arg(self.keys.lease(nodes.own()));
+        drop(nodes);
         self.voice.ask(
             command,
             Box::new(move |_| {

@@ -7,7 +7,7 @@
 mod letters;
 mod record;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::SystemTime;
 
@@ -155,9 +155,17 @@ impl Desk {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let unanswered: Vec<_> = open.written.extract_if(|_, (asked, _)| is_over(*asked)).collect();
         open.asked.retain(|_, (asked, _)| !is_over(*asked));
+        let holders: HashSet<_> =
+            open.written.values().filter_map(|(_, question)| self.asked_for_claim(question)).collect();
         drop(open);
         for (_, (_, question)) in unanswered {
             self.give_up(question);
+        }
+        // A process that was killed is listening until the kernel has closed all its sockets: it was
+        // written to, and will not answer. What says nothing reaches whoever is still there.
+        for (server, holder) in holders {
+            let (desk, node) = (Arc::clone(self), holder.clone());
+            self.servers[server].write(&holder, b"", move || desk.has_gone(server, &node));
         }
         for server in &self.servers {
             for node in server.dead_nodes() {
@@ -286,6 +294,30 @@ impl Desk {
             }
         };
         server.write(&node, &letter.encode(), unheard);
+    }
+
+    /// The server over which a node was asked for a claim, and the node.
+    fn asked_for_claim(&self, question: &Question) -> Option<(usize, String)> {
+        match question {
+            Question::Claim { claim, holder } => {
+                Some((self.placement.of(&claim.session.to_string()), holder.clone()))
+            }
+            // It may have been done: whoever does not hear so must ask again by its reference.
+            Question::Errand { .. } => None,
+        }
+    }
+
+    /// A node that was asked for sessions does not listen any more.
+    fn has_gone(self: &Arc<Self>, server: usize, node: &str) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_its = |question: &Question| {
+            self.asked_for_claim(question).is_some_and(|(at, of)| at == server && of == node)
+        };
+        let unanswered: Vec<_> = open.written.extract_if(|_, (_, question)| is_its(question)).collect();
+        drop(open);
+        for (_, (_, question)) in unanswered {
+            self.claim(question);
+        }
     }
 
     /// No answer is to be had.

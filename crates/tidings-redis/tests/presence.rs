@@ -141,6 +141,11 @@ impl Node {
 
     fn stop(&self) {
         self.die();
+        self.say_goodbye();
+    }
+
+    /// Says that it stops, while its clock goes on.
+    fn say_goodbye(&self) {
         runtime().block_on(self.engine.registry().farewell());
     }
 }
@@ -294,6 +299,24 @@ fn users_of_a_node_that_stops_can_go_to_another_within_the_grace_and_nobody_noti
     wait_for("other programs see it as well", || redis.command(&["EXISTS", "t:{@ben}:online"]) == "0");
     south.people.presence.went_offline(now(), &user("ana"));
     wait_for("the key is gone", || redis.command(&["EXISTS", "t:{@ana}:online"]) == "0");
+}
+
+#[test]
+fn a_node_that_said_goodbye_is_gone_whatever_it_does_until_its_process_ends() {
+    let redis = Redis::start(&[]);
+    let chat = room("chat");
+    let node = Node::start("north", &[&redis], &chat, &limits());
+    let lives = || redis.command(&["EXISTS", "t:node:north"]) == "1";
+    wait_for("it lives", lives);
+    node.say_goodbye();
+    // Time to renew the lease, if it still did.
+    node.engine.tick(Timestamp(now().0 + 10_000_000));
+    // What is answered now was asked after whatever the tick asked.
+    assert_eq!(node.list(&chat), []);
+    assert!(!lives(), "by the clock");
+    redis.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+    wait_for("it is connected again", || node.page(&chat, None, 10).is_ok());
+    assert!(!lives(), "by a new connection");
 }
 
 #[test]

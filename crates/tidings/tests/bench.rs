@@ -97,6 +97,52 @@ fn a_crowd_that_comes_and_goes_is_measured_against_a_smaller_one() {
     assert!(results.iter().any(|result| result["ratio_of"] == "90 users" && result["to"] == "40 users"));
 }
 
+/// A server that lost nothing and has these figures.
+fn assert_clean<'a>(results: &'a [Value], server: &str, figures: &[&str]) -> &'a Value {
+    let result = result(results, server);
+    for figure in figures {
+        assert!(result[*figure].as_f64().is_some_and(|value| value > 0.0), "{server} {figure}: {result}");
+    }
+    for fault in ["lost", "told", "duplicated", "out_of_order", "broken_connections"] {
+        assert_eq!(result[fault], 0, "{server} {fault}: {result}");
+    }
+    result
+}
+
+#[test]
+fn nodes_around_redis_are_measured_next_to_one_by_itself() {
+    let results = bench("cluster --quick --connections 100 --rate 300 --seconds 0.5");
+    let figures = ["deliveries_per_second", "latency_p99_us", "nodes_cpu_per_message_us"];
+    assert_clean(&results, "1 node, memory", &figures);
+    for server in ["3 nodes, 1 Redis", "3 nodes, 2 Redis"] {
+        let result = assert_clean(&results, server, &figures);
+        assert!(result["redis_cpu_per_message_us"].as_f64().is_some_and(|cpu| cpu > 0.0), "{result}");
+        // Each message is one; what nodes do besides comes on top.
+        assert!(
+            result["redis_scripts_per_message"].as_f64().is_some_and(|scripts| scripts >= 1.0),
+            "{result}"
+        );
+    }
+    let ratios: Vec<_> = results.iter().filter_map(|result| result["to"].as_str()).collect();
+    assert_eq!(ratios, ["3 nodes, 1 Redis", "1 node, memory"]);
+}
+
+#[test]
+fn redis_is_held_back_to_see_what_it_carries() {
+    let results = bench("cluster --quick --nodes 2 --redis 1 --connections 100 --saturate 10 --seconds 0.5");
+    assert_clean(&results, "2 nodes, 1 Redis", &["published_per_second", "redis_busy"]);
+}
+
+#[test]
+fn clients_of_a_killed_node_are_whole_again_at_the_others_and_miss_nothing() {
+    let results = bench("failover --quick --clients 60 --rate 100");
+    for (server, cut) in [("all on the node that is killed", 60.0), ("spread over all nodes", 20.0)] {
+        let result = assert_clean(&results, server, &["whole_last_ms", "redis_scripts_per_client"]);
+        assert_eq!((&result["cuts"], &result["sessions_resumed"]), (&cut.into(), &cut.into()), "{result}");
+        assert_eq!(result["delivered_percent"], 100.0, "{result}");
+    }
+}
+
 #[test]
 fn clients_that_are_cut_off_again_and_again_miss_nothing_over_any_transport() {
     let results = bench("drops --quick --clients 30");

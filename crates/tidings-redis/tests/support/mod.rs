@@ -1,7 +1,7 @@
 //! Real Redis servers for tests, on free ports of this machine.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -89,6 +89,16 @@ impl Redis {
     pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([&format!("-{signal}"), &self.pid.to_string()]).status();
         assert!(sent.expect("kill starts").success());
+    }
+
+    /// What it is asked, line by line, from when this returns until it ends.
+    pub(crate) fn monitor(&self) -> impl Iterator<Item = String> + use<> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it takes connections");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a socket has timeouts");
+        stream.write_all(b"MONITOR\r\n").expect("it listens");
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        assert_eq!(lines.next().as_deref(), Some("+OK"));
+        lines
     }
 
     /// Runs a command as an administrator would.

@@ -30,6 +30,10 @@ pub(crate) enum Scenario {
     Storm(Storm),
     /// Clients are cut off again and again, and come back: whether each message reaches each of them once, in order.
     Drops(Drops),
+    /// Several nodes around Redis servers, next to one node by itself: what a message costs each process.
+    Cluster(Cluster),
+    /// A node is killed while messages flow: how long its clients take to be whole again at the others, and what they miss.
+    Failover(Failover),
     /// A crowd comes into a room at once and leaves it at once: what users cost, and whether that grows with the crowd.
     Presence(Presence),
     /// Each connection sends a message whenever the last one came back from /echo.
@@ -196,6 +200,74 @@ pub(crate) struct Drops {
     pub(crate) common: Common,
 }
 
+/// Options of `cluster`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Cluster {
+    /// Nodes.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) nodes: u32,
+    /// Redis servers that they share; one run for each number. They are started on free ports, and keep nothing on disk.
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', default_values_t = [1, 2],
+        value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) redis: Vec<u32>,
+    /// Connections to all nodes together, dealt out one by one, so that each room has members on several.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) connections: u32,
+    /// Members of a room.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) size: u32,
+    /// Bytes of each message's text.
+    #[arg(long, default_value_t = 128, value_parser = payload_bytes)]
+    pub(crate) bytes: usize,
+    /// Messages per second of all connections together.
+    #[arg(long, default_value_t = 1_000.0, value_parser = positive)]
+    pub(crate) rate: f64,
+    /// Each Redis server may use only this share of a core, in percent, and each connection, alone in its room, publishes
+    /// when its last message came back: what goes through then is what the servers carry.
+    #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with_all = ["rate", "size"])]
+    pub(crate) saturate: Option<f64>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Options of `failover`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Failover {
+    /// Clients that resume.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub(crate) clients: u32,
+    /// Where they are before a node is killed; one run for each.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Seats::One, Seats::Spread])]
+    pub(crate) seats: Vec<Seats>,
+    /// Nodes, of which the first is killed.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..=64))]
+    pub(crate) nodes: u32,
+    /// Redis servers that they share. They are started on free ports, and keep nothing on disk.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) redis: u32,
+    /// Members of a room.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub(crate) size: u32,
+    /// Messages per second to all rooms together, in turns, by a publisher at a node that stays. What a client misses must
+    /// fit into the room's history.
+    #[arg(long, default_value_t = 500.0, value_parser = positive)]
+    pub(crate) rate: f64,
+    /// A client that was cut off tries again after a half to all of this, then after twice as much, up to 30 s.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=600_000))]
+    pub(crate) pause_ms: u32,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Where clients are before a node is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Seats {
+    /// All on the node that is killed.
+    One,
+    /// On all nodes alike.
+    Spread,
+}
+
 /// Options of `presence`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Presence {
@@ -255,6 +327,16 @@ impl Common {
     /// Load-generating processes.
     pub(crate) fn workers(&self) -> usize {
         self.workers as usize
+    }
+
+    /// For scenarios that need servers of their own making.
+    pub(crate) fn without_url(&self) -> std::io::Result<()> {
+        match self.url {
+            Some(_) => {
+                Err(std::io::Error::other("this scenario starts its own nodes and Redis; leave out --url"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Where Tidings is.

@@ -3,6 +3,7 @@
 //! Owned by the run; dropping it closes the pipes, and the workers end.
 
 use std::io::{self, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command as Process, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -11,7 +12,6 @@ use super::latency::Latency;
 use super::machine::{CpuTime, cpu_time, on_cpu};
 use super::order::Faults;
 use super::plan::{Command, Report, Seating, Seen, Traffic, Transport, WorkerPlan, hear, say};
-use super::target::Target;
 
 /// Longest wait for a worker's answer. Opening a hundred thousand connections takes some seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(180);
@@ -77,13 +77,13 @@ const NUMBERS_PER_WORKER: usize = 1_000_000;
 
 impl Crew {
     /// Starts the workers; they connect to nothing yet.
-    pub(crate) fn start(target: &Target, label: String, assignment: Assignment) -> io::Result<Self> {
+    pub(crate) fn start(nodes: &[SocketAddr], label: String, assignment: Assignment) -> io::Result<Self> {
         let Assignment { workers, pin, seating, transport } = assignment;
         let block = seating.publishers();
         let start = |index: usize| {
             // A multiple of the block, so that no two workers share a room by accident.
             let first = index * NUMBERS_PER_WORKER / block * block;
-            let plan = WorkerPlan { server: target.address, seating, transport, first };
+            let plan = WorkerPlan { nodes: nodes.to_vec(), seating, transport, first };
             Worker::start(pin.then_some(index + 1), &plan)
         };
         let workers = (0..workers).map(start).collect::<io::Result<_>>()?;

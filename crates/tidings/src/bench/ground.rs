@@ -3,6 +3,7 @@
 //! Owned by one invocation. Refuses to compare runs of different rounds: order and machine change between them.
 
 use std::io;
+use std::net::SocketAddr;
 
 use super::arguments::{Common, Comparison};
 use super::crew::{Assignment, Crew};
@@ -12,7 +13,7 @@ use super::plan::{FloorPlan, Sample, Seating, Seen, Transport};
 use super::target::Target;
 
 /// Beyond those a scenario holds: metrics requests, newcomers while the last ones are still being cleared away.
-const SPARE_CONNECTIONS: usize = 1_024;
+pub(crate) const SPARE_CONNECTIONS: usize = 1_024;
 /// Of a process besides its connections.
 const SPARE_DESCRIPTORS: usize = 256;
 
@@ -106,7 +107,7 @@ impl Ground<'_> {
     ) -> io::Result<Target> {
         let pin = !self.common.no_pin;
         let connections = connections + SPARE_CONNECTIONS;
-        ensure_descriptors(connections + SPARE_DESCRIPTORS)?;
+        ensure_descriptors(connections)?;
         match (server, &self.common.url) {
             (Server::Floor, _) => {
                 Target::floor(pin, &FloorPlan { seating, seen: self.seen.clone(), payload_bytes })
@@ -116,10 +117,16 @@ impl Ground<'_> {
         }
     }
 
-    /// Starts the workers.
+    /// Starts the workers for one server.
     pub(crate) fn crew(&self, target: &Target, seating: Seating, transport: Transport) -> io::Result<Crew> {
         let (workers, pin) = (self.common.workers(), !self.common.no_pin);
-        Crew::start(target, self.label.clone(), Assignment { workers, pin, seating, transport })
+        Crew::start(&[target.address], self.label.clone(), Assignment { workers, pin, seating, transport })
+    }
+
+    /// Starts the workers for several nodes. Those and the workers are wherever the system wants them.
+    pub(crate) fn crew_of(&self, nodes: &[SocketAddr], seating: Seating) -> io::Result<Crew> {
+        let (workers, transport) = (self.common.workers(), Transport::Websocket);
+        Crew::start(nodes, self.label.clone(), Assignment { workers, pin: false, seating, transport })
     }
 
     /// Remembers what Tidings sends, for the floor to send the same.
@@ -169,7 +176,9 @@ impl Ground<'_> {
     }
 }
 
-fn ensure_descriptors(needed: usize) -> io::Result<()> {
+/// Makes sure that this process, and those that it starts, may have so many connections each.
+pub(crate) fn ensure_descriptors(connections: usize) -> io::Result<()> {
+    let needed = connections + SPARE_DESCRIPTORS;
     let granted = raise_descriptors(needed as u64);
     if granted >= needed as u64 {
         return Ok(());

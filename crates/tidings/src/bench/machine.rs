@@ -44,6 +44,17 @@ pub(crate) fn anonymous_bytes(process: u32) -> io::Result<u64> {
         .ok_or_else(|| io::Error::other("smaps_rollup is not as expected"))
 }
 
+/// Memory of a process that is in the machine, in bytes: now, or at its most since it began.
+pub(crate) fn resident_bytes(process: u32, most: bool) -> io::Result<u64> {
+    let name = if most { "VmHWM:" } else { "VmRSS:" };
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let kilobytes = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(|| io::Error::other("status is not as expected"))
+}
+
 /// Makes sure, if it can, that this process and its children may hold `count` descriptors; returns how many they may.
 pub(crate) fn raise_descriptors(count: u64) -> u64 {
     let limit = getrlimit(Resource::Nofile);
@@ -87,5 +98,7 @@ mod tests {
         let me = std::process::id();
         assert!(cpu_time(me).unwrap().total_ns >= cpu_time(me).unwrap().busiest_thread_ns / 2);
         assert!(anonymous_bytes(me).unwrap() > 0);
+        assert!(resident_bytes(me, false).unwrap() > 0);
+        assert!(resident_bytes(me, true).unwrap() > 0);
     }
 }

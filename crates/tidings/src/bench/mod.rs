@@ -7,8 +7,10 @@
 
 mod arguments;
 mod clock;
+mod cluster;
 mod crew;
 mod drops;
+mod failover;
 mod figures;
 mod floor;
 mod ground;
@@ -45,6 +47,8 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Scenario::Idle(args) => opening::idle(args),
         Scenario::Storm(args) => opening::storm(args),
         Scenario::Drops(args) => drops::drops(args),
+        Scenario::Cluster(args) => cluster::cluster(args),
+        Scenario::Failover(args) => failover::failover(args),
         Scenario::Presence(args) => presence::presence(args),
     };
     match outcome {

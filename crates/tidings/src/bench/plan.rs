@@ -46,7 +46,8 @@ impl Seating {
 /// First line to a worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct WorkerPlan {
-    pub(crate) server: SocketAddr,
+    /// The nodes; a connection's number says which one it goes to.
+    pub(crate) nodes: Vec<SocketAddr>,
     pub(crate) seating: Seating,
     pub(crate) transport: Transport,
     /// The number of this worker's first connection.

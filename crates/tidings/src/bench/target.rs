@@ -105,6 +105,16 @@ impl Target {
         Ok(Work { sends: if begins { before } else { self.sends() }, ..work })
     }
 
+    /// The process, if it is known.
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.process
+    }
+
+    /// `kill -9`. Returns before its sockets are closed.
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
+        self.child.as_mut().map_or(Ok(()), Child::kill)
+    }
+
     /// Whether CPU and memory can be read.
     pub(crate) fn is_measured(&self) -> bool {
         self.process.is_some()

@@ -13,7 +13,7 @@ use super::target::Target;
 /// Connections on their way at once while a run is set up.
 pub(crate) const GENTLY: usize = 128;
 /// Before measuring, traffic flows so long unmeasured: buffers grow, caches fill.
-const WARM_UP: Duration = Duration::from_millis(500);
+pub(crate) const WARM_UP: Duration = Duration::from_millis(500);
 /// How long each window is tried.
 const TRIAL: Duration = Duration::from_millis(700);
 /// What `fanout --flood` must keep to.
@@ -252,6 +252,6 @@ fn widest_window(crew: &mut Crew, payload_bytes: usize) -> io::Result<u32> {
     Ok(best)
 }
 
-fn interval_ns(per_second: f64) -> u64 {
+pub(crate) fn interval_ns(per_second: f64) -> u64 {
     (1e9 / per_second).max(1.0) as u64
 }

@@ -3,8 +3,8 @@
 //! Pure. Refuses to count a part of a machine as none.
 
 use super::constants::{
-    CONNECTION, DELIVERY, FRAME, NODE_MESSAGE, REDIS_CENSUS, REDIS_HISTORY, REDIS_KEPT, REDIS_MESSAGE,
-    REDIS_NODE, REDIS_USER,
+    CONNECTION, DELIVERY, FRAME, NODE_HEARD, NODE_MESSAGE, REDIS_CENSUS, REDIS_HISTORY, REDIS_KEPT,
+    REDIS_MESSAGE, REDIS_NODE, REDIS_USER,
 };
 use crate::words::{count, size};
 
@@ -67,7 +67,8 @@ impl Plan {
         let deliveries_per_second = rate * users * wide(demand.rooms_per_user) / rooms;
         let nodes_for_connections = users.div_ceil(wide(demand.connections_max));
         let work_ns = deliveries_per_second * of(&DELIVERY) + rate * of(&NODE_MESSAGE);
-        let nodes_for_work = work_ns.div_ceil(usable_ns * wide(demand.cores));
+        let nodes_for_work =
+            nodes_for(work_ns, rate * of(&NODE_HEARD), members, usable_ns * wide(demand.cores));
         let nodes = nodes_for_connections.max(nodes_for_work).max(1);
         let nodes_per_room = members.min(nodes).max(1);
         let history_ns = if demand.history > 0 { of(&REDIS_HISTORY) } else { 0 };
@@ -160,6 +161,16 @@ impl Plan {
     }
 }
 
+/// The fewest nodes that can do work of which some is done once, and some by each node with members in a room: by all nodes,
+/// as long as those are fewer than the members.
+fn nodes_for(once_ns: u128, each_ns: u128, members: u128, node_ns: u128) -> u128 {
+    let all_hear = node_ns.checked_sub(each_ns).filter(|left| *left > 0).map(|left| once_ns.div_ceil(left));
+    match all_hear {
+        Some(nodes) if nodes <= members => nodes,
+        _ => (once_ns + each_ns * members).div_ceil(node_ns),
+    }
+}
+
 fn narrow(number: u128) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
@@ -185,8 +196,12 @@ mod tests {
         let quiet = Plan::of(&MILLION);
         assert_eq!((quiet.members, quiet.deliveries_per_second, quiet.nodes), (10, 100_000, 20));
         let busy = Plan::of(&Demand { rate: 1_000_000, ..MILLION });
-        // 10,000,000 deliveries of 8.77 us and 1,000,000 messages of 24 us, at 2 s of cores a second.
-        assert_eq!((busy.nodes_for_work, busy.nodes), (56, 56));
+        // 10,000,000 deliveries of 8.77 us and 1,000,000 messages of 35 us, each heard by ten nodes for 22 us, at 2 s of
+        // cores a second.
+        assert_eq!((busy.nodes_for_work, busy.nodes), (172, 172));
+        // Fewer nodes than members: each hears everything, and has so much less time for the rest.
+        let some = Plan::of(&Demand { rate: 30_000, connections_max: 1_000_000, ..MILLION });
+        assert_eq!((some.nodes_for_work, some.nodes_per_room), (3, 3));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `GET /nodes` on nodes around one Redis.
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tidings_client::{Address, Socket, http};
 
@@ -47,4 +48,28 @@ fn every_node_knows_how_the_others_fare_without_asking_and_forgets_the_dead() {
     }
     let own = |nodes: Vec<Value>| nodes.into_iter().find(|node| node["name"] == "a").unwrap();
     assert_eq!(own(nodes(&a))["age_ms"], 0);
+}
+
+#[test]
+fn nodes_replaced_one_after_another_are_not_listed_beside_those_that_replace_them() {
+    let redis = Redis::start(&[]);
+    // Longer than the test may take: nobody is forgotten because a lease ended.
+    let start = |name| {
+        let flags = ["--engine", "redis", "--redis", &redis.address(), "--node-lease-ms", "120000"];
+        Process::node(&[&flags[..], &["--node", name]].concat())
+    };
+    let mut old = [start("a"), start("b"), start("c")].map(Some);
+    let mut new = Vec::new();
+    for (index, name) in ["d", "e", "f"].into_iter().enumerate() {
+        let (process, url) = old[index].take().unwrap();
+        // Its clock ticks while it waits for a client.
+        let talk = Socket::connect(&Address::parse(&url).unwrap().with_path("/ws")).unwrap();
+        process.signal(Signal::TERM);
+        drop(talk);
+        let (code, log) = process.end();
+        assert_eq!(code, Some(0), "{log}");
+        new.push(start(name));
+        let expected: Vec<_> = ["a", "b", "c", "d", "e", "f"][index + 1..index + 4].to_vec();
+        wait_for("the newest lists those that run", || names(&nodes(&new[index].1)) == expected);
+    }
 }

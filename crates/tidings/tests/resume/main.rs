@@ -25,9 +25,14 @@ struct Nodes {
 
 impl Nodes {
     fn start(count: usize) -> Self {
+        Self::start_with(count, &[])
+    }
+
+    fn start_with(count: usize, flags: &[&str]) -> Self {
         let redis = Redis::start(&[]);
         let address = redis.address();
-        let flags = ["--engine", "redis", "--redis", &address, "--node-lease-ms", "6000"];
+        let shared = ["--engine", "redis", "--redis", &address, "--node-lease-ms", "6000"];
+        let flags = [&shared, flags].concat();
         let nodes = (0..count).map(|_| Process::node(&flags)).collect();
         Self { redis, nodes }
     }
@@ -163,6 +168,26 @@ fn the_session_of_a_killed_node_goes_on_elsewhere_at_once() {
     let (mut ana, resumed) = nodes.hello(0, &hello);
     assert_eq!((&resumed["resumed"], &resumed["user_id"]), (&json!(true), &json!("ana")));
     assert_eq!(texts(&ana.next("restore")), ["second"]);
+}
+
+#[test]
+fn a_session_goes_on_though_its_node_was_asked_for_it_while_it_died() {
+    // Longer than anybody here waits: nobody gets an answer because it is too late for one.
+    let mut nodes = Nodes::start_with(2, &["--redis-timeout-ms", "60000"]);
+    let (_ana, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
+    let key = format!("tidings:session:{}", session["session_id"].as_str().unwrap());
+    wait_for("the session is known", || nodes.redis.command(&["EXISTS", &key]) == "1");
+    let (holder, _) = nodes.nodes.remove(0);
+    // Redis has it as a listener, as one whose sockets are not closed yet.
+    holder.signal(rustix::process::Signal::STOP);
+    let mut redis_hears = nodes.redis.monitor();
+    let mut new = Talk(Socket::connect(&nodes.address(0, "/ws")).unwrap());
+    new.say(&json!({ "session_id": session["session_id"] }));
+    assert!(redis_hears.any(|line| line.contains("\"claim ")), "it is asked for the session");
+    // Dropping kills.
+    drop(holder);
+    let resumed = new.next("session");
+    assert_eq!((&resumed["resumed"], &resumed["user_id"]), (&json!(true), &json!("ana")));
 }
 
 #[test]

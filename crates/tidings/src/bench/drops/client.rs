@@ -27,33 +27,33 @@ const PREFIX_BYTES: usize = 5;
 
 /// A client.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(in crate::bench) struct Client {
     number: usize,
-    pub(super) room: usize,
+    pub(in crate::bench) room: usize,
     way: Way,
     /// Its connection, unless it is cut off.
-    pub(super) line: Option<Connection>,
+    pub(in crate::bench) line: Option<Connection>,
     /// What carries its bytes on the line, where that is HTTP/2.
     stream: Option<Stream>,
     /// A connection that it does not know to be dead, until it has another.
-    pub(super) dead_line: Option<Connection>,
+    pub(in crate::bench) dead_line: Option<Connection>,
     session: Option<String>,
     /// The position, event id or cursor with which it comes back.
     place: Option<String>,
-    pub(super) cuts: u64,
+    pub(in crate::bench) cuts: u64,
     /// When it will be cut off, or come back.
-    pub(super) turns_ns: u64,
+    pub(in crate::bench) turns_ns: u64,
     /// Came back at this time and has heard nothing yet.
-    pub(super) listening_since_ns: Option<u64>,
+    pub(in crate::bench) listening_since_ns: Option<u64>,
 }
 
 /// The name of a room.
-pub(super) fn room_name(room: usize) -> String {
+pub(in crate::bench) fn room_name(room: usize) -> String {
     format!("drops-{room:03}")
 }
 
 impl Client {
-    pub(super) fn new(number: usize, room: usize, way: Way) -> Self {
+    pub(in crate::bench) fn new(number: usize, room: usize, way: Way) -> Self {
         Self {
             number,
             room,
@@ -70,12 +70,12 @@ impl Client {
     }
 
     /// Whether it knows its place: from here on it must miss nothing.
-    pub(super) fn is_placed(&self) -> bool {
+    pub(in crate::bench) fn is_placed(&self) -> bool {
         self.place.is_some()
     }
 
     /// Its request, now that the connection stands.
-    pub(super) fn ask(&mut self, host: &str) -> io::Result<()> {
+    pub(in crate::bench) fn ask(&mut self, host: &str) -> io::Result<()> {
         let room = room_name(self.room);
         let place = self.place.as_deref();
         let request = match self.way {
@@ -94,7 +94,7 @@ impl Client {
     }
 
     /// Takes what came, keeps its place, and hands up what each frame tells. Returns how many bytes are done with.
-    pub(super) fn take(
+    pub(in crate::bench) fn take(
         &mut self,
         host: &str,
         bytes: &[u8],

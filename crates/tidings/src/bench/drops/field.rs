@@ -8,24 +8,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
-use tidings_websocket::encoder;
-use tidings_websocket::frame::Opcode;
 
 use super::client::{Client, room_name};
+use super::publisher::{PUBLISHER, Publisher};
+use super::tally::Tally;
 use super::told::Told;
 use super::{ROOM_SIZE, Way};
 use crate::bench::clock::now_ns;
 use crate::bench::latency::Latency;
-use crate::bench::order::{Faults, Order};
-use crate::bench::payload::{STAMP_BYTES, Stamp};
-use crate::bench::plan::Transport;
-use crate::bench::wire::connection::{Connection, Stage, opening_end};
-use crate::bench::wire::{request, wrong};
+use crate::bench::order::Faults;
+use crate::bench::wire::connection::{Connection, Stage};
 
-const PUBLISHER: Token = Token(usize::MAX);
 const SCRATCH_BYTES: usize = 1 << 20;
-/// Any mask does.
-const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// Until everybody is in its room.
 const CONNECT_TIMEOUT_NS: u64 = 20_000_000_000;
 /// Nothing new for so long after the end: what is missing will not come.
@@ -62,39 +56,15 @@ pub(super) struct Field {
     way: Way,
     habits: Habits,
     clients: Vec<Client>,
-    publisher: Connection,
-    /// Messages published to each room.
-    published: Vec<u32>,
-    turn: usize,
+    publisher: Publisher,
     scratch: Vec<u8>,
     tally: Tally,
-}
-
-/// What was heard.
-#[derive(Debug)]
-struct Tally {
-    order: Order,
-    last_ids: Vec<u64>,
-    /// The client was told that something is lost, and not yet what.
-    gap_follows: Vec<bool>,
-    gaps: u64,
-    resumed: u64,
-    broken: usize,
-    back: Latency,
-    last_heard_ns: u64,
 }
 
 impl Field {
     pub(super) fn new(server: SocketAddr, way: Way, clients: usize, habits: Habits) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut publisher = Connection::start(server, Transport::Websocket, 0, now_ns())?;
-        poll.registry().register(
-            &mut publisher.stream,
-            PUBLISHER,
-            Interest::READABLE | Interest::WRITABLE,
-        )?;
-        let mut order = Order::new(1);
-        (0..clients).for_each(|_| order.add_connection([0]));
+        let publisher = Publisher::start(server, clients.div_ceil(ROOM_SIZE), poll.registry())?;
         Ok(Self {
             poll,
             server,
@@ -103,19 +73,8 @@ impl Field {
             habits,
             clients: (0..clients).map(|number| Client::new(number, number / ROOM_SIZE, way)).collect(),
             publisher,
-            published: vec![0; clients.div_ceil(ROOM_SIZE)],
-            turn: 0,
             scratch: vec![0; SCRATCH_BYTES],
-            tally: Tally {
-                order,
-                last_ids: vec![0; clients],
-                gap_follows: vec![false; clients],
-                gaps: 0,
-                resumed: 0,
-                broken: 0,
-                back: Latency::new(),
-                last_heard_ns: 0,
-            },
+            tally: Tally::new(clients),
         })
     }
 
@@ -123,9 +82,8 @@ impl Field {
     pub(super) fn connect(&mut self) -> io::Result<()> {
         let deadline_ns = now_ns() + CONNECT_TIMEOUT_NS;
         (0..self.clients.len()).try_for_each(|index| self.come_back(index))?;
-        let is_ready = |field: &Self| {
-            field.publisher.stage == Stage::Open && field.clients.iter().all(Client::is_placed)
-        };
+        let is_ready =
+            |field: &Self| field.publisher.is_open() && field.clients.iter().all(Client::is_placed);
         while !is_ready(self) {
             if now_ns() > deadline_ns || self.tally.broken > 0 {
                 return Err(io::Error::other("not every client got into its room"));
@@ -146,7 +104,7 @@ impl Field {
         while now_ns() < end_ns {
             while publish_ns < now_ns() {
                 publish_ns += nanoseconds(self.habits.publish_every);
-                self.publish()?;
+                self.publisher.publish()?;
             }
             self.turn()?;
             for index in 0..self.clients.len() {
@@ -176,16 +134,16 @@ impl Field {
             self.turn()?;
             let order = &self.tally.order;
             let mut clients = self.clients.iter().enumerate();
-            let have_all =
-                clients.all(|(index, client)| order.reached(index, 0) >= self.published[client.room]);
+            let have_all = clients
+                .all(|(index, client)| order.reached(index, 0) >= self.publisher.published(client.room));
             if have_all || now_ns() > self.tally.last_heard_ns + QUIET_NS {
                 break;
             }
         }
-        let published = |client: usize| self.published[self.clients[client].room];
+        let published = |client: usize| self.publisher.published(self.clients[client].room);
         let faults = self.tally.order.settle(|client, _| published(client));
         Ok(Result {
-            published: self.published.iter().map(|count| u64::from(*count)).sum(),
+            published: self.publisher.published_to_all(),
             expected: (0..self.clients.len()).map(|client| u64::from(published(client))).sum(),
             cuts: self.clients.iter().map(|client| client.cuts).sum(),
             gaps: self.tally.gaps,
@@ -204,7 +162,7 @@ impl Field {
         }
         for event in &events {
             if event.token() == PUBLISHER {
-                self.publisher_ready()?;
+                self.publisher.ready(&mut self.scratch)?;
             } else if let Err(error) = self.ready(event.token().0) {
                 // The server ended it, which it has no reason to: the client comes back, and it is counted.
                 eprintln!("{}: {error}", room_name(self.clients[event.token().0].room));
@@ -280,80 +238,6 @@ impl Field {
                 return Ok(());
             }
         }
-    }
-
-    fn publisher_ready(&mut self) -> io::Result<()> {
-        if self.publisher.stage == Stage::Connecting {
-            // Its first frame is no `hello`, so it stays a guest whom nobody tells anything.
-            self.publisher.ask(request::websocket(&self.host, "/ws"))?;
-        }
-        self.publisher.send_pending()?;
-        while let Some(count) = self.publisher.receive(&mut self.scratch)? {
-            let bytes = &self.scratch[..count];
-            if self.publisher.stage == Stage::Open {
-                let error = b"\"type\":\"error\"";
-                if bytes.windows(error.len()).any(|window| window == error) {
-                    return Err(wrong("the server refuses to publish"));
-                }
-            } else {
-                match opening_end(Transport::Websocket, bytes)? {
-                    Some(_) => self.publisher.stage = Stage::Open,
-                    None => self.publisher.carry.extend_from_slice(bytes),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Publishes to the next room.
-    fn publish(&mut self) -> io::Result<()> {
-        let room = self.turn % self.published.len();
-        self.turn += 1;
-        let mut text = Vec::new();
-        Stamp { at_ns: now_ns(), sequence: self.published[room], publisher: room as u32 }
-            .write(&mut text, STAMP_BYTES);
-        let text = String::from_utf8_lossy(&text);
-        let json = format!(r#"{{"type":"message","room":"{}","text":"{text}"}}"#, room_name(room));
-        let mut frame = Vec::new();
-        encoder::masked(&mut frame, MASK, Opcode::Text, json.as_bytes());
-        self.published[room] += 1;
-        self.publisher.send(&frame)
-    }
-}
-
-impl Tally {
-    fn hear(&mut self, index: usize, room: usize, told: Told<'_>) -> io::Result<()> {
-        match told {
-            Told::Session { resumed, .. } => self.resumed += u64::from(resumed),
-            Told::Place { messages, recovered, .. } => {
-                // Said before the messages behind the loss; the gap that says what was lost comes after them.
-                if !recovered {
-                    self.order.excuse(index);
-                    self.gap_follows[index] = true;
-                }
-                messages.into_iter().try_for_each(|message| self.hear(index, room, message))?;
-            }
-            Told::Gap => {
-                self.gaps += 1;
-                if !std::mem::take(&mut self.gap_follows[index]) {
-                    self.order.excuse(index);
-                }
-            }
-            Told::Message { room: named, id, stamp } => {
-                if named != room_name(room) || stamp.publisher as usize != room {
-                    return Err(wrong("a message came to a room it was not published to"));
-                }
-                let is_new = stamp.sequence >= self.order.reached(index, 0);
-                self.order.take(index, 0, stamp.sequence);
-                if is_new && id <= self.last_ids[index] {
-                    self.order.count_out_of_order();
-                }
-                self.last_ids[index] = self.last_ids[index].max(id);
-                self.last_heard_ns = now_ns();
-            }
-            Told::Other => {}
-        }
-        Ok(())
     }
 }
 

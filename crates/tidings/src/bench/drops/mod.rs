@@ -3,9 +3,11 @@
 //!
 //! Runs in the parent: what is measured is what arrives, not what it costs.
 
-mod client;
+pub(super) mod client;
 mod field;
-mod told;
+pub(super) mod publisher;
+pub(super) mod tally;
+pub(super) mod told;
 
 use std::io;
 use std::time::Duration;

@@ -13,7 +13,7 @@ use crate::bench::wire::wrong;
 
 /// What a client makes of a frame.
 #[derive(Debug, PartialEq)]
-pub(super) enum Told<'a> {
+pub(in crate::bench) enum Told<'a> {
     Session {
         id: &'a str,
         resumed: bool,
@@ -51,7 +51,7 @@ struct JsonFrame<'a> {
 }
 
 impl<'a> Told<'a> {
-    pub(super) fn read(json: &'a [u8]) -> io::Result<Self> {
+    pub(in crate::bench) fn read(json: &'a [u8]) -> io::Result<Self> {
         let told = || {
             let frame: JsonFrame<'a> = serde_json::from_slice(json).ok()?;
             Some(match frame.kind.as_ref() {
@@ -79,7 +79,7 @@ impl<'a> Told<'a> {
     }
 
     /// Reads the same from protobuf.
-    pub(super) fn of(frame: &'a v1::ServerFrame) -> io::Result<Self> {
+    pub(in crate::bench) fn of(frame: &'a v1::ServerFrame) -> io::Result<Self> {
         let place = |messages: &'a [v1::Message], position, recovered| {
             let messages = messages.iter().map(Self::of_message).collect::<Option<_>>()?;
             Some(Self::Place { messages, position, recovered })

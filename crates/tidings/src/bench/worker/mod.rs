@@ -120,7 +120,7 @@ impl Worker {
             last_received_ns: 0,
             progress_ns: 0,
             record_every: 1,
-            host: plan.server.to_string(),
+            host: plan.nodes[0].to_string(),
             seen: Seen::default(),
             told: 0,
             complained: false,
@@ -196,7 +196,8 @@ impl Worker {
             let number = self.plan.first + index;
             let began_ns = now_ns();
             let speaks = request::transport(self.plan.seating, self.plan.transport, number);
-            let Ok(mut connection) = Connection::start(self.plan.server, speaks, number, began_ns) else {
+            let node = self.plan.nodes[number % self.plan.nodes.len()];
+            let Ok(mut connection) = Connection::start(node, speaks, number, began_ns) else {
                 opening.failed += 1;
                 continue;
             };
