@@ -149,7 +149,10 @@ export class Client {
   }
 
   #leave(name: string): void {
-    if (this.#rooms.delete(name)) this.#port.handle({ type: "leave", room: name });
+    const room = this.#rooms.get(name);
+    if (!this.#rooms.delete(name)) return;
+    this.#port.handle({ type: "leave", room: name });
+    room!.listeners.emit("left", { room: name });
   }
 
   #request(frame: { type: string; room: string }): Promise<ServerFrame> {
@@ -171,8 +174,9 @@ export class Client {
         this.#in_room(event.room, "gap", event);
         return this.#listeners.emit("gap", event);
       case "restored":
-      case "joined":
-      case "left": return this.#in_room(event.room, event.type, event as never);
+      case "joined": return this.#in_room(event.room, event.type, event as never);
+      // The room was told when it was left.
+      case "left": return;
       case "ack": return this.#settle(event.ref)?.resolve({ ...event, type: "ack" });
       case "answer": return this.#settle(event.ref)?.resolve(event.frame);
       case "refused": return this.#settle(event.ref)?.reject(new TidingsError(event.code, event.message));
