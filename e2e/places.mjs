@@ -9,6 +9,8 @@ import { fileURLToPath } from "node:url";
 export const repository = fileURLToPath(new URL("..", import.meta.url));
 export const target = resolve(repository, process.env.CARGO_TARGET_DIR ?? "target");
 export const packages = join(target, "e2e");
+/** The npm packages that the JavaScript client is built with. */
+export const builders = join(target, "clients-js");
 export const screenshots = join(target, "screenshots");
 export const python = join(packages, "venv", "bin", "python");
 

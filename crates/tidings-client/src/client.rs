@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidings_protocol::codes::CloseCode;
+use tidings_protocol::codes::{CloseCode, ErrorCode, Retry};
 use tidings_websocket::handshake::Mismatch;
 
 use crate::backoff::Backoff;
@@ -42,7 +42,7 @@ pub struct Client {
 
 #[derive(Debug)]
 enum Link {
-    Up { socket: Box<Socket>, pinged: bool },
+    Up { socket: Box<Socket>, since: Instant, pinged: bool },
     Down { retry_at: Instant },
 }
 
@@ -183,8 +183,7 @@ impl Client {
         for (_, frame) in &self.unacknowledged {
             socket.send_text(frame)?;
         }
-        self.backoff.reset();
-        self.link = Link::Up { socket: Box::new(socket), pinged: false };
+        self.link = Link::Up { socket: Box::new(socket), since: Instant::now(), pinged: false };
         Ok(())
     }
 
@@ -218,14 +217,16 @@ impl Client {
             if self.events.iter().any(is_session) {
                 return Ok(());
             }
-            if let Some(Event::Refused { message, .. }) = self.events.back() {
-                return Err(Error::Closed { code: 1008, reason: message.clone() });
+            if let Some(Event::Refused { code, message, .. }) = self.events.back() {
+                let (code, reason) = (close_code(code), message.clone());
+                self.events.pop_back();
+                return Err(Error::Closed { code, reason });
             }
         }
     }
 
     fn receive(&mut self, deadline: Instant) -> Result<()> {
-        let Link::Up { socket, pinged } = &mut self.link else { return Ok(()) };
+        let Link::Up { socket, pinged, .. } = &mut self.link else { return Ok(()) };
         let allowed = self.options.silence_max * if *pinged { 2 } else { 1 };
         let silent_at = socket.last_received() + allowed;
         let frame = socket.next(deadline.min(silent_at).saturating_duration_since(Instant::now()))?;
@@ -256,11 +257,12 @@ impl Client {
     }
 
     fn disconnected(&mut self, error: Error) -> Result<()> {
-        let random = random();
-        let retry_in = match self.restart_pause.take() {
-            Some(pause) => pause + (pause / 2).mul_f64(f64::from(random) / f64::from(u32::MAX)),
-            None => self.backoff.next(random),
+        let lasted = match &self.link {
+            Link::Up { since, .. } => since.elapsed(),
+            Link::Down { .. } => Duration::ZERO,
         };
+        let chance = f64::from(random()) / f64::from(u32::MAX);
+        let retry_in = self.backoff.lost(lasted, self.restart_pause.take(), chance);
         self.link = Link::Down { retry_at: Instant::now() + retry_in };
         if is_final(&error) {
             return Err(error);
@@ -274,18 +276,24 @@ impl Client {
         let Ok(value) = serde_json::from_str::<Value>(text) else {
             return self.events.push_back(Event::Other(text.into()));
         };
-        match ServerFrame::deserialize_from(&value) {
+        let frame = ServerFrame::deserialize_from(&value);
+        self.explain(frame.as_ref());
+        match frame {
             None => self.events.push_back(Event::Other(value)),
             Some(frame) => self.act(frame),
         }
     }
 
-    fn act(&mut self, frame: ServerFrame) {
+    /// Something was missing and the frame that follows does not say what: then this client says it.
+    fn explain(&mut self, frame: Option<&ServerFrame>) {
         if let Some((room, after, before)) = self.unexplained.take()
-            && !matches!(&frame, ServerFrame::Gap { room: other, .. } if *other == room)
+            && !matches!(frame, Some(ServerFrame::Gap { room: other, .. }) if *other == room)
         {
             self.tell_gap(room, after, before, "expired".to_owned());
         }
+    }
+
+    fn act(&mut self, frame: ServerFrame) {
         let event = match frame {
             ServerFrame::Session { session_id, resumed, node } => {
                 self.session = Some(session_id.clone());
@@ -330,6 +338,9 @@ impl Client {
             let before = messages.first().map(|message| message.id);
             self.unexplained = Some((room.to_owned(), after, before));
         }
+        if let (None, Some(first)) = (cursor, messages.first()) {
+            self.positions.learn_start(room, first.id.saturating_sub(1));
+        }
         for message in messages {
             self.deliver(Some(room), message, true);
         }
@@ -363,6 +374,13 @@ fn join_frame(room: &str, start: Start) -> String {
     frame.to_string()
 }
 
+/// What a refused hello is like: a connection that is closed for good, or one that is worth another attempt.
+fn close_code(error: &str) -> u16 {
+    let again = ErrorCode::from_name(error)
+        .is_none_or(|code| code.retry() != Retry::Never || code == ErrorCode::SessionUnknown);
+    if again { CloseCode::TryAgainLater.number() } else { CloseCode::PolicyViolation.number() }
+}
+
 /// Whether trying again would only repeat the refusal.
 fn is_final(error: &Error) -> bool {
     match error {
@@ -379,3 +397,6 @@ fn random() -> u32 {
     fill_random(&mut bytes);
     u32::from_ne_bytes(bytes)
 }
+
+#[cfg(test)]
+mod vectors;

@@ -64,6 +64,11 @@ impl Positions {
     /// Whether the message is new; moves the cursor if so. What comes from a room one is not in, or before a live
     /// room said where it begins, was on its way when that was decided.
     pub(crate) fn accept(&mut self, room: &str, id: u64) -> bool {
+        // Nobody joins a user's own room: its first message says where it begins.
+        if room.starts_with('@') {
+            self.join(room, Start::Live);
+            self.learn_start(room, id.saturating_sub(1));
+        }
         match self.0.get_mut(room).and_then(|place| place.cursor.as_mut()) {
             Some(cursor) if id > *cursor => {
                 *cursor = id;
@@ -76,7 +81,7 @@ impl Positions {
     /// Whether a gap is news. A log that was rolled back moves a cursor that stands in the gap back, or all that follows
     /// would count as seen. A cursor behind the gap stays: what it counts as seen is in the log.
     pub(crate) fn accept_gap(&mut self, room: &str, after: u64, before: Option<u64>, reason: &str) -> bool {
-        let Some(place) = self.0.get_mut(room) else { return true };
+        let Some(place) = self.0.get_mut(room) else { return false };
         let is_behind = before.is_some_and(|before| place.cursor >= Some(before));
         if reason == "rolled_back" && !is_behind {
             let back = before.map_or(after, |before| after.min(before.saturating_sub(1)));

@@ -1,0 +1,159 @@
+// What a session over plain HTTP needs beside its stream or its polls: it speaks by POST, and it reads what it missed from the
+// rooms' histories. Owned by one link. Refuses to go on after a failure: the link is lost then.
+
+import type { ClientFrame, ServerFrame } from "./frames.js";
+import type { Attempt } from "./transport.js";
+import type { Loss } from "./verdict.js";
+
+const ANSWER_TIMEOUT_MS = 10_000;
+const PAGE_MESSAGES = 1_000;
+const HELD_FRAMES_MAX = 10_000;
+
+/** Ends with the link, or when an answer takes too long. */
+export function within(signal: AbortSignal, ms: number): AbortSignal {
+  const both = new AbortController();
+  const timer = setTimeout(() => both.abort(), ms);
+  const end = (): void => {
+    clearTimeout(timer);
+    both.abort();
+  };
+  if (signal.aborted) end();
+  else signal.addEventListener("abort", end, { once: true });
+  both.signal.addEventListener("abort", () => signal.removeEventListener("abort", end));
+  return both.signal;
+}
+
+/** What a response that is no success means. Only a body with a `code` is the server's own word. */
+export async function refusal(response: Response): Promise<Loss> {
+  const body = await response.json().catch(() => undefined);
+  const seconds = Number(response.headers.get("Retry-After") ?? NaN);
+  return {
+    status: response.status,
+    ...(typeof body?.code === "string" ? { error: body.code, reason: body.message } : {}),
+    ...(Number.isFinite(seconds) ? { retry_after_ms: seconds * 1_000 } : {}),
+  };
+}
+
+/** The rooms that a `hello` names, and the query that a stream or a poll names them with. */
+export function rooms_of({ rooms = [], positions = {} }: ClientFrame): string[] {
+  return [...(rooms as string[]), ...Object.keys(positions as object)].filter((room) => !room.startsWith("@"));
+}
+
+export function query_of(hello: ClientFrame, url: URL): URL {
+  for (const room of rooms_of(hello)) url.searchParams.append("room", room);
+  for (const name of ["user_id", "session_id"]) if (hello[name]) url.searchParams.set(name, hello[name] as string);
+  return url;
+}
+
+/** Says frames of a session, one after the other, because two requests at once may arrive in either order. */
+export class Speaker {
+  constructor(
+    private readonly attempt: Attempt,
+    private readonly session_id: string,
+    private readonly signal: AbortSignal,
+    /** The first message waits for this. */
+    private before: Promise<unknown>,
+    private readonly answered: (frame: ServerFrame) => void,
+  ) {}
+
+  /** Fulfilled once all that was said so far is answered. */
+  last: Promise<unknown> = Promise.resolve();
+
+  say(frame: ClientFrame): Promise<unknown> {
+    const turn = (): Promise<unknown> => (this.last = this.last.then(() => this.#say_at_once(frame)));
+    return frame.type === "message" ? (this.before = this.before.then(turn)) : turn();
+  }
+
+  async #say_at_once(frame: ClientFrame): Promise<void> {
+    if (this.signal.aborted) return;
+    try {
+      const answer = await this.#post(frame);
+      if (this.signal.aborted || !answer) return;
+      if (answer.code === "session_unknown") this.attempt.lost({ error: answer.code });
+      // A refusal by HTTP alone has no type.
+      else this.answered({ ...(frame.ref ? { ref: frame.ref } : {}), ...answer, type: answer.type ?? "error" });
+    } catch {
+      if (!this.signal.aborted) this.attempt.lost({});
+    }
+  }
+
+  async #post(frame: ClientFrame): Promise<ServerFrame | null> {
+    const response = await fetch(new URL(`sessions/${this.session_id}/send`, this.attempt.base), {
+      method: "POST",
+      headers: { ...this.attempt.headers, "Content-Type": "application/json" },
+      body: JSON.stringify(frame),
+      signal: within(this.signal, ANSWER_TIMEOUT_MS),
+    });
+    return response.status === 204 ? null : response.json();
+  }
+}
+
+/** Brings each room from its position to where the server goes on; what comes meanwhile is held back. */
+export class CatchUp {
+  /** Fulfilled once all rooms are caught up. What one says then comes after what one missed. */
+  readonly done: Promise<void>;
+  #finish!: () => void;
+  #held = new Map<string, ServerFrame[]>();
+  /** Up to where the history told what is lost. */
+  #told = new Map<string, number>();
+  #positions: Record<string, number>;
+
+  constructor(
+    private readonly attempt: Attempt,
+    private readonly signal: AbortSignal,
+  ) {
+    this.#positions = { ...(attempt.hello.positions as Record<string, number> | undefined) };
+    this.done = new Promise((resolve) => (this.#finish = resolve));
+    for (const room of rooms_of(attempt.hello)) if (room in this.#positions) this.#held.set(room, []);
+    if (this.#held.size === 0) this.#finish();
+  }
+
+  /** Takes a frame as it came: `joined` begins to catch up, and what belongs after that waits. */
+  pass(frame: ServerFrame): void {
+    const room = frame.room ?? "";
+    const held = this.#held.get(room);
+    if (frame.type === "gap" && (frame.before ?? Infinity) <= (this.#told.get(room) ?? -1)) return;
+    if (!held) this.attempt.frame(frame);
+    else if (frame.type === "joined") void this.#catch_up(room, frame);
+    else if (held.length < HELD_FRAMES_MAX) held.push(frame);
+    else this.attempt.lost({});
+  }
+
+  async #catch_up(room: string, joined: ServerFrame): Promise<void> {
+    try {
+      await this.#read(room, joined.last_message_id ?? 0);
+    } catch {
+      if (!this.signal.aborted) this.attempt.lost({});
+      return;
+    }
+    const held = this.#held.get(room) ?? [];
+    this.#held.delete(room);
+    this.#told.set(room, this.#positions[room]!);
+    for (const frame of held) this.pass(frame);
+    if (this.#held.size === 0) this.#finish();
+  }
+
+  /** Reads at least up to `end`, from where on messages follow by themselves. */
+  async #read(room: string, end: number): Promise<void> {
+    let messages;
+    do {
+      const after = this.#positions[room]!;
+      const page = await this.#page(room, after);
+      messages = page.messages ?? [];
+      const before = messages[0]?.id ?? end + 1;
+      // A page that is incomplete only because it is full says so in the same word: better a needless warning than silence.
+      const is_loss = !page.complete && after > 0 && before > after + 1;
+      this.#positions[room] = messages.at(-1)?.id ?? Math.max(after, end);
+      if (this.signal.aborted) return;
+      this.attempt.frame({ type: "restore", room, messages, last_message_id: this.#positions[room]!, recovered: !is_loss });
+      if (is_loss) this.attempt.frame({ type: "gap", room, after, before, reason: "expired" });
+    } while (messages.length > 0 && this.#positions[room]! < end);
+  }
+
+  async #page(room: string, after: number): Promise<ServerFrame> {
+    const url = new URL(`rooms/${encodeURIComponent(room)}/messages?after=${after}&limit=${PAGE_MESSAGES}`, this.attempt.base);
+    const response = await fetch(url, { headers: this.attempt.headers, signal: within(this.signal, ANSWER_TIMEOUT_MS) });
+    if (!response.ok) throw new Error(`history: ${response.status}`);
+    return response.json();
+  }
+}

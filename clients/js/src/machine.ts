@@ -1,0 +1,586 @@
+// What the client does and when, without a socket and without a clock: events go in with the time, commands come out. It owns the
+// session, the positions and the queue, which outlive every connection. docs/client-spec.md is its rule and clients/vectors its
+// test. Refuses to know how a transport works, what a tab is, and what time it is.
+
+import { Backoff, backoff_defaults, type BackoffOptions } from "./backoff.js";
+import type { ClientFrame, MessageFrame, ServerFrame } from "./frames.js";
+import { is_own_room, Positions } from "./positions.js";
+import { Queue, type Waiting } from "./queue.js";
+import { is_passing, is_servers_word, verdict, type Loss } from "./verdict.js";
+
+export type Phase = "idle" | "connecting" | "live" | "waiting" | "closed";
+
+export interface MachineOptions extends BackoffOptions {
+  /** From the one that is wanted most to the last resort. */
+  transports: string[];
+  /** The one that worked last time. */
+  remembered: string | null;
+  rooms: Record<string, number | null>;
+  user_id: string | null;
+  /** Whether a token has to be asked for before connecting. */
+  has_token: boolean;
+  /** Time for an attempt to bring a session; with another transport to try, and with none. */
+  probe_ms: number;
+  attempt_ms: number;
+  /** Time for an answer to a ping, usually and when there is cause for doubt. */
+  answer_ms: number;
+  doubt_ms: number;
+  /** No two attempts that an event brings forward are closer than this. */
+  eager_ms: number;
+  queue_max: number;
+  /** Within this time a message may be said again under its `ref`. */
+  repeat_ms: number;
+  resend_ms: number;
+  typing_ms: number;
+  climb_ms: number;
+  climb_longest_ms: number;
+  token_margin_ms: number;
+  token_retry_ms: number;
+}
+
+export const machine_defaults: MachineOptions = {
+  ...backoff_defaults,
+  transports: ["websocket"],
+  remembered: null,
+  rooms: {},
+  user_id: null,
+  has_token: false,
+  probe_ms: 5_000,
+  attempt_ms: 10_000,
+  answer_ms: 10_000,
+  doubt_ms: 3_000,
+  eager_ms: 1_000,
+  queue_max: 100,
+  repeat_ms: 240_000,
+  resend_ms: 1_000,
+  typing_ms: 3_000,
+  climb_ms: 60_000,
+  climb_longest_ms: 600_000,
+  token_margin_ms: 60_000,
+  token_retry_ms: 5_000,
+};
+
+export type MachineEvent =
+  | { type: "open" | "close" | "tick" | "heard" | "doubt" | "nudge" | "token_failed" }
+  | { type: "interrupt"; wait_ms: number }
+  | { type: "join"; room: string; after?: number | null }
+  | { type: "leave"; room: string }
+  | { type: "send"; ref: string; frame: ClientFrame }
+  | { type: "mention"; frame: ClientFrame }
+  | { type: "typing" | "typing_stop"; room: string }
+  | { type: "frame"; frame: ServerFrame }
+  | ({ type: "lost" } & Loss)
+  | { type: "token"; token: string; expires_at_ms?: number | null }
+  | { type: "probed"; transport: string; ok: boolean };
+
+export interface StateTold {
+  type: "state";
+  state: Phase;
+  transport: string;
+  retry_in_ms?: number;
+  reason?: string;
+  code?: string | number;
+}
+
+/** What the application is told. */
+export type Told =
+  | StateTold
+  | { type: "session"; session_id: string; resumed: boolean; node: string | null }
+  | { type: "message"; room: string; message: MessageFrame; recovered: boolean }
+  | { type: "restored"; room: string; messages: number; recovered: boolean }
+  | { type: "gap"; room: string; after: number; before: number | null; reason: string }
+  | { type: "joined" | "left"; room: string }
+  | { type: "ack"; ref: string; id: number }
+  | { type: "answer"; ref: string; frame: ServerFrame }
+  | { type: "refused"; ref: string; code: string; message: string }
+  | { type: "error"; code: string; message: string; room?: string }
+  | { type: "restart"; reconnect_after_ms: number }
+  | { type: "frame"; frame: ServerFrame };
+
+export type Command =
+  | { do: "connect"; transport: string; hello: ClientFrame }
+  | { do: "drop" | "ask_token" }
+  | { do: "say"; frame: ClientFrame }
+  | { do: "probe" | "remember"; transport: string }
+  | { do: "tell"; event: Told };
+
+const NEVER = Infinity;
+const REFRESH_REF = "refresh";
+const QUIET_REF = "quiet";
+const USUAL_PING_INTERVAL_MS = 25_000;
+const FAILURES_OF_A_PROVEN_TRANSPORT = 3;
+
+export class Machine {
+  readonly positions = new Positions();
+  phase: Phase = "idle";
+  session_id: string | null = null;
+
+  #options: MachineOptions;
+  #backoff: Backoff;
+  #queue: Queue;
+  #now = 0;
+
+  #index: number;
+  #failures = 0;
+  #proven = new Set<string>();
+  #climb_wait_ms: number;
+  #probing = false;
+
+  #token: string | null = null;
+  #is_asking = false;
+  #refresh_at = NEVER;
+
+  /** A transport is there, or is being made. */
+  #is_connected = false;
+  #attempted_at = -NEVER;
+  #live_at = 0;
+  #ping_interval_ms = USUAL_PING_INTERVAL_MS;
+  #restart_ms: number | undefined;
+  #is_restarting = false;
+  #is_ready_for_restart = false;
+  #hinted = false;
+  /** A `restore` that lacked something: the next frame says why, or nobody does. */
+  #unexplained: { room: string; after: number; before: number | null } | null = null;
+  #joins = new Map<string, string>();
+  #references = 0;
+  #typing_at = new Map<string, number>();
+
+  #deadline = NEVER;
+  #silent_at = NEVER;
+  #retry_at = NEVER;
+  #climb_at = NEVER;
+  #resend_at = NEVER;
+
+  constructor(
+    options: Partial<MachineOptions>,
+    private readonly random: () => number,
+    private readonly out: (command: Command) => void,
+  ) {
+    this.#options = { ...machine_defaults, ...options };
+    this.#backoff = new Backoff(this.#options);
+    this.#queue = new Queue(this.#options.queue_max);
+    this.#climb_wait_ms = this.#options.climb_ms;
+    this.#index = Math.max(0, this.#options.transports.indexOf(this.#options.remembered ?? ""));
+    for (const [room, after] of Object.entries(this.#options.rooms)) this.positions.join(room, after);
+  }
+
+  get transport(): string {
+    return this.#options.transports[this.#index]!;
+  }
+
+  /** When `tick` is due, whatever else happens. */
+  get due_ms(): number {
+    const refresh_at = this.phase === "live" ? this.#refresh_at : NEVER;
+    return Math.min(this.#deadline, this.#silent_at, this.#retry_at, this.#climb_at, this.#resend_at, refresh_at);
+  }
+
+  handle(now_ms: number, event: MachineEvent): void {
+    this.#now = now_ms;
+    switch (event.type) {
+      case "open": return this.#open();
+      case "close": return this.#close({});
+      case "interrupt": return this.#interrupt(event.wait_ms);
+      case "tick": return this.#tick();
+      case "heard": return this.#heard();
+      case "doubt": return this.#doubt();
+      case "nudge": return this.#nudge();
+      case "join": return this.#join(event.room, event.after ?? null);
+      case "leave": return this.#leave(event.room);
+      case "send": return this.#send(event.ref, event.frame);
+      case "mention": return this.#mention(event.frame);
+      case "typing": return this.#typing(event.room);
+      case "typing_stop": return this.#typing_stop(event.room);
+      case "frame": return this.#frame(event.frame);
+      case "lost": return this.#lost(event);
+      case "token": return this.#take_token(event.token, event.expires_at_ms ?? null);
+      case "token_failed": return this.#no_token();
+      case "probed": return this.#probed(event.transport, event.ok);
+    }
+  }
+
+  // --- coming and going
+
+  #open(): void {
+    if (this.phase === "idle" || this.phase === "closed" || this.phase === "waiting") this.#attempt();
+  }
+
+  #attempt(): void {
+    this.#quiet();
+    this.#attempted_at = this.#now;
+    this.#hinted = false;
+    this.#tell_state("connecting");
+    const { has_token, transports, probe_ms, attempt_ms } = this.#options;
+    this.#deadline = this.#now + (transports.length > 1 ? probe_ms : attempt_ms);
+    if (has_token && (this.#token === null || this.#is_asking || this.#now >= this.#refresh_at)) {
+      this.#ask_token();
+    } else {
+      this.#connect();
+    }
+  }
+
+  #connect(): void {
+    const rooms = this.positions.unknown();
+    const positions = this.positions.known();
+    const hello: ClientFrame = { type: "hello" };
+    if (this.#token !== null) hello.token = this.#token;
+    if (this.#options.user_id !== null) hello.user_id = this.#options.user_id;
+    if (rooms.length > 0) hello.rooms = rooms;
+    if (Object.keys(positions).length > 0) hello.positions = positions;
+    if (this.session_id !== null) hello.session_id = this.session_id;
+    this.#is_connected = true;
+    this.out({ do: "connect", transport: this.transport, hello });
+  }
+
+  #settle_in(frame: ServerFrame): void {
+    this.session_id = frame.session_id ?? null;
+    // The answer to `refresh`: the connection goes on as it was.
+    if (this.phase === "live") return;
+    const resumed = frame.resumed === true;
+    this.#live_at = this.#now;
+    this.#deadline = NEVER;
+    this.#restart_ms = undefined;
+    this.#is_restarting = this.#is_ready_for_restart = false;
+    this.#joins.clear();
+    this.#ping_interval_ms = frame.ping_interval_ms ?? USUAL_PING_INTERVAL_MS;
+    this.#heard();
+    this.out({ do: "remember", transport: this.transport });
+    if (this.#index > 0) this.#climb_at = this.#now + this.#climb_wait_ms;
+    this.#proven.add(this.transport);
+    this.#tell({ type: "session", session_id: this.session_id ?? "", resumed, node: frame.node ?? null });
+    this.#tell_state("live");
+    for (const room of this.positions.unknown()) this.#say_join(room, null);
+    // A hello that names no room is one to the lobby, and a session is in rooms that were left while it was away.
+    for (const room of frame.rooms ?? []) {
+      if (!this.positions.has(room) && !is_own_room(room)) this.#say({ type: "leave", room, ref: QUIET_REF });
+    }
+    this.#forget_unsure(resumed);
+    this.#say_all();
+  }
+
+  #lost(loss: Loss): void {
+    if (!this.#is_connected && this.phase !== "connecting") return;
+    const lasted_ms = this.phase === "live" ? this.#now - this.#live_at : 0;
+    const was_tried = this.#is_connected;
+    this.#explain(null);
+    this.#abandon();
+    const then = verdict(loss);
+    if (then === "stop" || (then === "token" && !this.#options.has_token)) return this.#close(loss);
+    if (then === "token") this.#token = null;
+    // Without a token no transport was tried.
+    if (was_tried) this.#count_failure(loss, lasted_ms);
+    const hint_ms = this.#restart_ms ?? loss.retry_after_ms;
+    this.#restart_ms = undefined;
+    this.#hinted = hint_ms !== undefined;
+    this.#wait(this.#backoff.lost(lasted_ms, hint_ms, this.random()), loss);
+  }
+
+  #wait(wait_ms: number, { reason, code, error }: Loss): void {
+    this.#retry_at = this.#now + wait_ms;
+    const word = error ?? code;
+    this.#tell_state("waiting", { retry_in_ms: wait_ms, ...(reason ? { reason } : {}), ...(word === undefined ? {} : { code: word }) });
+  }
+
+  #close({ reason, code, error }: Loss): void {
+    this.#abandon();
+    const word = error ?? code;
+    this.#tell_state("closed", { ...(reason ? { reason } : {}), ...(word === undefined ? {} : { code: word }) });
+    for (const entry of this.#queue.all()) this.#refuse(entry, "closed", "The client was closed before this was answered.");
+  }
+
+  #interrupt(wait_ms: number): void {
+    if (this.phase === "idle" || this.phase === "closed") return;
+    this.#explain(null);
+    this.#abandon();
+    this.#hinted = true;
+    this.#wait(wait_ms, {});
+  }
+
+  #abandon(): void {
+    if (this.#is_connected) this.out({ do: "drop" });
+    this.#is_connected = false;
+    this.#quiet();
+  }
+
+  #quiet(): void {
+    this.#deadline = this.#silent_at = this.#retry_at = this.#climb_at = this.#resend_at = NEVER;
+  }
+
+  // --- which transport
+
+  #count_failure(loss: Loss, lasted_ms: number): void {
+    const is_fault = !is_servers_word(loss) && this.#restart_ms === undefined && lasted_ms < this.#options.stable_ms;
+    this.#failures = is_fault ? this.#failures + 1 : 0;
+    const chances = this.#proven.has(this.transport) ? FAILURES_OF_A_PROVEN_TRANSPORT : 1;
+    if (!loss.buffered && this.#failures < chances) return;
+    this.#failures = 0;
+    this.#index = (this.#index + 1) % this.#options.transports.length;
+  }
+
+  #climb(from: number): void {
+    this.#climb_at = NEVER;
+    this.#probing = true;
+    this.out({ do: "probe", transport: this.#options.transports[from]! });
+  }
+
+  #probed(transport: string, ok: boolean): void {
+    const index = this.#options.transports.indexOf(transport);
+    if (!this.#probing || this.phase !== "live" || index < 0 || index >= this.#index) {
+      this.#probing = false;
+      return;
+    }
+    this.#probing = false;
+    if (ok) {
+      this.#abandon();
+      this.#index = index;
+      this.#failures = 0;
+      this.#attempt();
+    } else if (index + 1 < this.#index) {
+      this.#climb(index + 1);
+    } else {
+      this.#climb_wait_ms = Math.min(this.#climb_wait_ms * 2, this.#options.climb_longest_ms);
+      this.#climb_at = this.#now + this.#climb_wait_ms;
+    }
+  }
+
+  // --- time, and what the world says
+
+  #tick(): void {
+    const now = this.#now;
+    if (this.phase === "live" && now >= this.#refresh_at) this.#ask_token();
+    if (now >= this.#deadline) {
+      return this.#lost({ reason: this.phase === "live" ? "The server went silent." : "No session came in time." });
+    }
+    if (now >= this.#retry_at) return this.#attempt();
+    if (now >= this.#silent_at) this.#ask_for_life(this.#options.answer_ms);
+    if (now >= this.#resend_at) this.#say_all();
+    if (now >= this.#climb_at) this.#climb(0);
+  }
+
+  #heard(): void {
+    if (this.phase === "live") this.#deadline = NEVER;
+    this.#silent_at = this.#now + this.#ping_interval_ms;
+  }
+
+  #ask_for_life(answer_ms: number): void {
+    this.#silent_at = NEVER;
+    this.#deadline = Math.min(this.#deadline, this.#now + answer_ms);
+    this.#say({ type: "ping" });
+  }
+
+  /** There is cause to believe that the connection broke. */
+  #doubt(): void {
+    if (this.phase === "live") this.#ask_for_life(this.#options.doubt_ms);
+  }
+
+  /** There is cause to believe that the network is back. A pause that the server asked for is kept. */
+  #nudge(): void {
+    this.#doubt();
+    if (this.phase !== "waiting" || this.#hinted) return;
+    this.#retry_at = Math.min(this.#retry_at, Math.max(this.#now, this.#attempted_at + this.#options.eager_ms));
+    this.#tick();
+  }
+
+  // --- tokens
+
+  #ask_token(): void {
+    this.#refresh_at = NEVER;
+    if (this.#is_asking) return;
+    this.#is_asking = true;
+    this.out({ do: "ask_token" });
+  }
+
+  #take_token(token: string, expires_at_ms: number | null): void {
+    this.#is_asking = false;
+    this.#token = token;
+    if (expires_at_ms !== null) {
+      const lifetime_ms = Math.max(0, expires_at_ms - this.#now);
+      this.#refresh_at = expires_at_ms - Math.min(this.#options.token_margin_ms, Math.floor(lifetime_ms / 5));
+    }
+    if (this.phase === "live") this.#say({ type: "refresh", token, ref: REFRESH_REF });
+    else if (this.phase === "connecting" && !this.#is_connected) this.#connect();
+  }
+
+  #no_token(): void {
+    this.#is_asking = false;
+    if (this.phase === "connecting" && !this.#is_connected) return this.#lost({ reason: "No token could be had." });
+    const { token_retry_ms } = this.#options;
+    this.#refresh_at = this.#now + token_retry_ms + Math.floor(this.random() * token_retry_ms);
+  }
+
+  // --- what the application says
+
+  #join(room: string, after: number | null): void {
+    if (!this.positions.join(room, after) || this.phase !== "live") return;
+    this.#say_join(room, after);
+  }
+
+  #say_join(room: string, after: number | null): void {
+    if (is_own_room(room)) return;
+    const ref = `j${++this.#references}`;
+    this.#joins.set(ref, room);
+    this.#say({ type: "join", room, ...(after === null ? {} : { last_message_id: after }), ref });
+  }
+
+  #leave(room: string): void {
+    if (this.positions.leave(room) && this.phase === "live" && !is_own_room(room)) this.#say({ type: "leave", room });
+  }
+
+  #send(ref: string, frame: ClientFrame): void {
+    const entry = this.phase === "closed" ? null : this.#queue.add(ref, { ...frame, ref });
+    if (!entry) {
+      const code = this.phase === "closed" ? "closed" : "queue_full";
+      return this.#refuse({ ref }, code, "It was not taken: too much waits already, or the client is closed.");
+    }
+    if (frame.type === "message") this.#typing_at.delete(frame.room ?? "");
+    // A server that restarts answers what it has; what is new waits for the next one.
+    if (this.phase === "live" && !this.#is_restarting) this.#say_entry(entry);
+  }
+
+  #mention(frame: ClientFrame): void {
+    if (this.phase === "live") this.#say(frame);
+  }
+
+  #typing(room: string): void {
+    if (this.phase !== "live" || this.#now - (this.#typing_at.get(room) ?? -NEVER) < this.#options.typing_ms) return;
+    this.#typing_at.set(room, this.#now);
+    this.#say({ type: "typing_start", room });
+  }
+
+  #typing_stop(room: string): void {
+    if (this.#typing_at.delete(room)) this.#mention({ type: "typing_stop", room });
+  }
+
+  #say(frame: ClientFrame): void {
+    this.out({ do: "say", frame });
+  }
+
+  #say_entry(entry: Waiting): void {
+    entry.said_at ??= this.#now;
+    this.#say(entry.frame);
+  }
+
+  #say_all(): void {
+    this.#resend_at = NEVER;
+    if (this.phase !== "live" || this.#is_restarting) return;
+    for (const entry of this.#queue.all()) this.#say_entry(entry);
+  }
+
+  /** What may have been stored, and could be stored twice if it were said again. */
+  #forget_unsure(resumed: boolean): void {
+    for (const entry of this.#queue.all()) {
+      if (entry.said_at === null) continue;
+      if (entry.frame.type !== "message") entry.said_at = null;
+      else if (!resumed || this.#now - entry.said_at >= this.#options.repeat_ms) {
+        this.#queue.settle(entry.ref);
+        this.#refuse(entry, "outcome_unknown", "The session ended before the answer came: it may be stored or not.");
+      }
+    }
+  }
+
+  #refuse({ ref }: { ref: string }, code: string, message: string): void {
+    this.#queue.settle(ref);
+    this.#tell({ type: "refused", ref, code, message });
+  }
+
+  // --- what the server says
+
+  #frame(frame: ServerFrame): void {
+    if (!this.#is_connected) return;
+    this.#explain(frame);
+    if (this.phase === "live") this.#heard();
+    const room = frame.room ?? "";
+    switch (frame.type) {
+      case "session": return this.#settle_in(frame);
+      case "restore": return this.#restore(room, frame);
+      case "message": return void this.#deliver(room, frame as MessageFrame, false);
+      case "gap": return this.#gap(room, frame.after ?? 0, frame.before ?? null, frame.reason ?? "expired");
+      case "joined": return this.#joined(room, frame);
+      case "left": return frame.ref === QUIET_REF ? undefined : this.#tell({ type: "left", room });
+      case "ack": return this.#acknowledged(frame);
+      case "error": return this.#refused(frame);
+      case "server_restart": return this.#restart(frame.reconnect_after_ms ?? 0);
+      case "pong": return;
+      default: return this.#queue.settle(frame.ref) ? this.#tell({ type: "answer", ref: frame.ref!, frame }) : this.#tell({ type: "frame", frame });
+    }
+  }
+
+  #restore(room: string, { messages = [], last_message_id, recovered = true }: ServerFrame): void {
+    const after = this.positions.of(room);
+    const first = messages[0]?.id;
+    // Position 0 asks for all there is, and has lost nothing.
+    if (!recovered && after !== null && after > 0) this.#unexplained = { room, after, before: first ?? null };
+    if (after === null && first !== undefined) this.positions.begin(room, first - 1);
+    const fresh = messages.filter((message) => this.#deliver(room, message, true));
+    this.positions.advance(room, last_message_id ?? 0);
+    if (this.positions.has(room)) this.#tell({ type: "restored", room, messages: fresh.length, recovered });
+  }
+
+  #deliver(room: string, message: MessageFrame, recovered: boolean): boolean {
+    if (!this.positions.accept(room, message.id)) return false;
+    this.#tell({ type: "message", room, message, recovered });
+    return true;
+  }
+
+  #gap(room: string, after: number, before: number | null, reason: string): void {
+    if (this.positions.accept_gap(room, after, before, reason)) this.#tell({ type: "gap", room, after, before, reason });
+  }
+
+  /** Something was missing and the frame that follows does not say what: then this client says it. */
+  #explain(frame: ServerFrame | null): void {
+    const open = this.#unexplained;
+    this.#unexplained = null;
+    if (open && !(frame?.type === "gap" && frame.room === open.room)) this.#gap(open.room, open.after, open.before, "expired");
+  }
+
+  #joined(room: string, { last_message_id, ref }: ServerFrame): void {
+    this.#joins.delete(ref ?? "");
+    this.positions.begin(room, last_message_id ?? 0);
+    if (this.positions.has(room)) this.#tell({ type: "joined", room });
+  }
+
+  #acknowledged({ ref, id }: ServerFrame): void {
+    if (this.#queue.settle(ref)) this.#tell({ type: "ack", ref: ref!, id: id ?? 0 });
+    this.#acknowledge_restart();
+  }
+
+  #refused({ ref, code = "internal", message = "" }: ServerFrame): void {
+    const joining = this.#joins.get(ref ?? "");
+    if (this.phase !== "live") {
+      if (code === "session_unknown") this.session_id = null;
+      this.#lost({ error: code, reason: message });
+    } else if (ref === QUIET_REF || (ref === REFRESH_REF && code === "not_supported")) {
+      // Not to be in a room is what was wanted; and the token goes along with the next hello.
+    } else if (is_passing(code) && (ref === undefined || this.#queue.has(ref))) {
+      this.#resend_at = Math.min(this.#resend_at, this.#now + this.#options.resend_ms);
+    } else if (this.#queue.has(ref)) {
+      this.#refuse({ ref: ref! }, code, message);
+      this.#acknowledge_restart();
+    } else {
+      this.#joins.delete(ref ?? "");
+      if (joining !== undefined) this.positions.leave(joining);
+      this.#tell({ type: "error", code, message, ...(joining === undefined ? {} : { room: joining }) });
+    }
+  }
+
+  #restart(reconnect_after_ms: number): void {
+    this.#restart_ms = reconnect_after_ms;
+    this.#is_restarting = true;
+    this.#tell({ type: "restart", reconnect_after_ms });
+    this.#acknowledge_restart();
+  }
+
+  #acknowledge_restart(): void {
+    if (!this.#is_restarting || this.#is_ready_for_restart || !this.#queue.is_answered) return;
+    this.#is_ready_for_restart = true;
+    this.#say({ type: "restart_ack" });
+  }
+
+  #tell(event: Told): void {
+    this.out({ do: "tell", event });
+  }
+
+  #tell_state(state: Phase, details: Partial<StateTold> = {}): void {
+    this.phase = state;
+    this.#tell({ type: "state", state, transport: this.transport, ...details });
+  }
+}
