@@ -67,7 +67,9 @@ impl Returning {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
         self.random ^= self.random << 5;
-        let pause = self.backoff.next(self.random);
+        // The upper half only: nobody is back before there is anybody to come back from.
+        let chance = 0.5 + f64::from(self.random) / f64::from(u32::MAX) / 2.0;
+        let pause = self.backoff.lost(Duration::ZERO, None, chance);
         let until_ns = now_ns + u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
         self.stage = Stage::Pausing { since_ns, until_ns };
         until_ns
