@@ -399,6 +399,14 @@ impl Ledger {
 
     /// Slots have other lines than before.
     pub(crate) fn rerouted(&mut self, slots: &HashSet<Slot>) {
+        // A line that leads nowhere any more does not do what it was to do.
+        let waiting: Vec<_> = self.work.drain().flat_map(|(_, rooms)| rooms).collect();
+        for room in waiting {
+            if let Some(entry) = self.rooms.get_mut(&room) {
+                entry.is_queued = false;
+            }
+            self.queue(&room);
+        }
         let routes = Arc::clone(&self.ways.routes);
         self.go_deaf(|entry| slots.contains(&entry.slot) && entry.line != Some(routes.line_of(entry.slot)));
         // A master that took over without being given the slots may lack what the one before had.

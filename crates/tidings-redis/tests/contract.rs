@@ -1,8 +1,6 @@
 //! The engine over Redis in the suite that every engine passes: over one server, over three, and over a
 //! Cluster.
 
-#[path = "support/cluster.rs"]
-mod cluster;
 #[allow(dead_code, reason = "the other tests over Redis use the rest")]
 mod support;
 
@@ -10,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use cluster::Cluster;
+use support::cluster::Cluster;
 use support::{Redis, runtime, wait_for};
 use tidings_core::contract::Harness;
 use tidings_core::{Engine, Hub, RoomRules};

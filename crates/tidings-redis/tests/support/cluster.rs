@@ -1,6 +1,6 @@
 //! A real Redis Cluster for tests: three masters with a replica each.
 
-use crate::support::{Redis, wait_for};
+use super::{Redis, wait_for};
 
 /// See the module. Fails over within seconds.
 pub(crate) struct Cluster {

@@ -1,5 +1,8 @@
 //! Real Redis servers for tests, on free ports of this machine.
 
+#[allow(dead_code, reason = "not every test needs a Cluster")]
+pub(crate) mod cluster;
+
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
