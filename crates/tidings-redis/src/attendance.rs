@@ -9,13 +9,13 @@
 mod asking;
 mod mending;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use redis::{Cmd, Value};
-use tidings_core::{People, Presence, Registry as Shared, RoomRules, Timestamp};
+use tidings_core::{EngineError, People, Presence, Registry as Shared, RoomRules, Timestamp};
 use tidings_protocol::{Limits, RoomName, UserId};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -53,8 +53,11 @@ pub(crate) struct Attendance {
 pub(crate) struct Part {
     pub(super) server: Arc<Server>,
     reports: Reports,
-    /// Since when the server can be trusted to know who lives.
-    returned: Mutex<Instant>,
+    /// Rooms that the server knows to look for users of this node in. A room is entered there before its first
+    /// user and taken out after its last, so that whoever buries this node finds all of them.
+    entered: Mutex<HashSet<RoomName>>,
+    /// When to enter everything once more, after this node was taken for dead.
+    once_more: Mutex<Option<Instant>>,
     burying: AtomicBool,
     auditing: AtomicBool,
 }
@@ -78,7 +81,8 @@ impl Attendance {
         let part = |server: &Arc<Server>| Part {
             server: Arc::clone(server),
             reports: Reports::new(limits.presence_changes_max),
-            returned: Mutex::new(Instant::now()),
+            entered: Mutex::default(),
+            once_more: Mutex::new(None),
             burying: AtomicBool::new(false),
             auditing: AtomicBool::new(false),
         };
@@ -128,10 +132,10 @@ impl Attendance {
     pub(crate) fn tick(self: &Arc<Self>, now: Timestamp, runtime: &Handle) {
         for (index, part) in self.parts.iter().enumerate() {
             part.reports.remind();
-            if part.is_settled(&self.limits)
-                && !part.server.dead_nodes().is_empty()
-                && !part.burying.swap(true, Ordering::AcqRel)
-            {
+            if part.once_more().take_if(|due| *due <= Instant::now()).is_some() {
+                part.enter_all();
+            }
+            if !part.server.gone_nodes().is_empty() && !part.burying.swap(true, Ordering::AcqRel) {
                 runtime.spawn(Arc::clone(self).bury(index));
             }
         }
@@ -155,9 +159,12 @@ impl Attendance {
     /// A server answers again that may have forgotten this node.
     pub(crate) fn returned(&self, server: &Server) {
         for part in self.parts.iter().filter(|part| std::ptr::eq(&*part.server, server)) {
-            *part.returned.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             part.auditing.store(true, Ordering::Release);
-            part.reports.again();
+            part.enter_all();
+            // Others may take this node for dead until they have asked who lives, and take its users out after
+            // these were entered.
+            let lease = Duration::from_millis(self.limits.node_lease_ms);
+            *part.once_more() = Some(Instant::now() + lease / 2);
         }
     }
 
@@ -169,7 +176,7 @@ impl Attendance {
             while let Some(work) = part.reports.take() {
                 let Some(people) = self.people() else { break };
                 let was_last_slice = work.slice == Some(Presence::SLICES - 1);
-                let undone = self.send(part, work, &people.presence).await;
+                let undone = self.send(index, work, &people.presence).await;
                 if !undone.is_empty() {
                     part.reports.put_back(undone);
                     break;
@@ -182,9 +189,19 @@ impl Attendance {
     }
 
     /// Gives back what the server did not take.
-    async fn send(&self, part: &Part, work: Work, presence: &Presence) -> Work {
+    async fn send(self: &Arc<Self>, index: usize, work: Work, presence: &Presence) -> Work {
+        let part = &self.parts[index];
+        let mut undone = Work::default();
+        let here: Vec<_> = chunks(work.here).collect();
+        if !self.enter_rooms(part, here.iter().map(|changes| &changes[0].0)).await {
+            undone.here.extend(here.into_iter().flatten());
+            undone.online = work.online;
+            undone.questions = work.questions;
+            undone.slice = work.slice;
+            return undone;
+        }
         let mut calls = Vec::new();
-        for changes in chunks(work.here) {
+        for changes in here {
             calls.push((ask(&part.server, self.stay(part, presence, &changes, false)), changes));
         }
         let mut online = Vec::new();
@@ -192,16 +209,17 @@ impl Attendance {
             online.push((self.say_online(part, presence, &user), user));
         }
         for question in work.questions {
-            self.ask_roll(part, question);
+            self.ask_roll(index, question);
         }
         let entered = match work.slice {
             Some(slice) => self.enter_again(part, presence, slice).await,
             None => true,
         };
-        let mut undone = Work { slice: work.slice.filter(|_| !entered), ..Work::default() };
+        undone.slice = work.slice.filter(|_| !entered);
         for (answer, changes) in calls {
-            if answered(answer).await.is_err() {
-                undone.here.extend(changes);
+            match answered(answer).await {
+                Ok(users) => self.leave_room_without(part, &changes[0].0, &users).await,
+                Err(_) => undone.here.extend(changes),
             }
         }
         for (answers, user) in online {
@@ -219,11 +237,9 @@ impl Attendance {
     fn stay(&self, part: &Part, presence: &Presence, changes: &[(RoomName, UserId)], again: bool) -> Cmd {
         let (room, keys) = (&changes[0].0, &part.server.keys);
         let node = &*self.node;
-        let mut names =
-            vec![keys.here(room), keys.here_by(room, node), keys.nodes_in(room), keys.rooms_of(node)];
-        names.extend(again.then(|| keys.reaped(node)));
+        let names = [keys.here(room), keys.here_by(room, node), keys.nodes_in(room)];
         let mut command = Script::Stay.call(&names);
-        command.arg(node).arg(room.as_str()).arg(self.channel(part, room));
+        command.arg(node).arg(self.channel(part, room)).arg(u8::from(!again));
         for (_, user) in changes {
             command.arg(user.as_str());
             match presence.connections(room, user) {
@@ -232,6 +248,36 @@ impl Attendance {
             };
         }
         command
+    }
+
+    /// Sees to it that whoever buries this node looks into these rooms. Says whether the server took it.
+    async fn enter_rooms(&self, part: &Part, rooms: impl Iterator<Item = &RoomName>) -> bool {
+        let news: Vec<_> = {
+            let entered = part.entered();
+            let mut news: Vec<_> = rooms.filter(|room| !entered.contains(*room)).cloned().collect();
+            news.dedup();
+            news
+        };
+        for rooms in news.chunks(CALL_USERS) {
+            let mut command = redis::cmd("SADD");
+            command.arg(part.server.keys.rooms_of(&self.node));
+            rooms.iter().for_each(|room| _ = command.arg(room.as_str()));
+            if answered(ask(&part.server, command)).await.is_err() {
+                return false;
+            }
+            part.entered().extend(rooms.iter().cloned());
+        }
+        true
+    }
+
+    /// The server says how many users this node has in a room, after a change there.
+    async fn leave_room_without(&self, part: &Part, room: &RoomName, users: &Value) {
+        if *users == Value::Int(0) && part.entered().remove(room) {
+            let mut command = redis::cmd("SREM");
+            command.arg(part.server.keys.rooms_of(&self.node)).arg(room.as_str());
+            // If nobody hears it, somebody looks into a room in vain.
+            let _ = answered(ask(&part.server, command)).await;
+        }
     }
 
     fn say_online(&self, part: &Part, presence: &Presence, user: &UserId) -> Vec<crate::listing::Answering> {
@@ -244,10 +290,9 @@ impl Attendance {
         } else {
             let mut delete = redis::cmd("HDEL");
             delete.arg(&key).arg(&*self.node);
-            // What dead nodes said must not keep the key.
-            let mut clean = Script::Online.call(std::slice::from_ref(&key));
-            clean.arg(part.server.keys.lease(""));
-            vec![ask(&part.server, delete), ask(&part.server, clean)]
+            let deleted = ask(&part.server, delete);
+            forget_dead(&part.server, key);
+            vec![deleted]
         }
     }
 
@@ -266,7 +311,12 @@ impl Attendance {
                 online.push(user.clone());
             }
         });
-        let mut answers: Vec<_> = chunks(here)
+        let here: Vec<_> = chunks(here).collect();
+        if !self.enter_rooms(part, here.iter().map(|changes| &changes[0].0)).await {
+            return false;
+        }
+        let mut answers: Vec<_> = here
+            .into_iter()
             .map(|changes| ask(&part.server, self.stay(part, presence, &changes, true)))
             .collect();
         for user in online {
@@ -282,12 +332,44 @@ impl Attendance {
 }
 
 impl Part {
-    /// Whether all nodes that live have had time to say so since the server answers. Before that, a node
-    /// that could not renew its lease must not be taken for dead.
-    fn is_settled(&self, limits: &Limits) -> bool {
-        let returned = *self.returned.lock().unwrap_or_else(PoisonError::into_inner);
-        returned.elapsed() > Duration::from_millis(limits.node_lease_ms / 2)
+    fn entered(&self) -> MutexGuard<'_, HashSet<RoomName>> {
+        self.entered.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn once_more(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.once_more.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server may know nothing of this node any more.
+    fn enter_all(&self) {
+        self.entered().clear();
+        self.reports.again();
+    }
+}
+
+/// What dead nodes said must not keep the key of a user who is online nowhere.
+fn forget_dead(server: &Arc<Server>, key: String) {
+    let mut command = redis::cmd("HKEYS");
+    command.arg(&key);
+    let asked = Arc::clone(server);
+    let answer = move |nodes: Result<Value, EngineError>| {
+        let Ok(Value::Array(nodes)) = nodes else { return };
+        let nodes: Vec<_> = nodes.iter().filter_map(text).collect();
+        if nodes.iter().all(|node| asked.counts(node)) {
+            return;
+        }
+        // A node that has just begun is not known yet.
+        let server = Arc::clone(&asked);
+        asked.renew_lease(move |is_known| {
+            let dead: Vec<_> = nodes.into_iter().filter(|node| !server.counts(node)).collect();
+            if is_known && !dead.is_empty() {
+                let mut forget = redis::cmd("HDEL");
+                forget.arg(key).arg(dead);
+                server.ask(forget, Box::new(|_| ()));
+            }
+        });
+    };
+    server.ask(command, Box::new(answer));
 }
 
 /// Changes of one room each, and not too many.

@@ -1,10 +1,13 @@
 //! The ear: the connection over which a Redis server announces, and the work that the ledger asks for.
 //!
-//! Owned by its server. Refuses to trust a silence: each second this node publishes to itself through
-//! the server, and when that is not heard any more, both connections are made anew.
+//! Owned by its line. Refuses to trust a silence: each second this node publishes to itself through
+//! the server, and when that is not heard any more, both connections are made anew. Refuses to trust the order
+//! of answers to subscriptions: a Cluster that moves a slot unsubscribes unasked, and the client takes
+//! that for the next answer. What counts is the channel that a confirmation names.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -13,7 +16,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::ledger::Task;
+use crate::line::Line;
 use crate::server::Server;
+use crate::voice::{Astray, Request};
 
 /// How often a node publishes to itself.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -31,7 +36,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Ear {
     /// The node heard itself lately.
     is_up: AtomicBool,
-    /// The ledger has work.
+    /// The ledger has work, or slots have another master.
     pub(crate) bell: Notify,
 }
 
@@ -40,6 +45,17 @@ pub(crate) struct Ear {
 struct Signals {
     gone: Notify,
     probe_heard: Notify,
+    /// Channels that were confirmed since that was last asked for.
+    confirmed: Mutex<HashSet<Vec<u8>>>,
+    /// Where this node hears itself; empty before it is known.
+    probe: Mutex<String>,
+}
+
+/// A connection and what it is to carry besides rooms.
+struct Listening {
+    connection: MultiplexedConnection,
+    signals: Arc<Signals>,
+    has_letters: bool,
 }
 
 impl Ear {
@@ -53,17 +69,16 @@ impl Ear {
 }
 
 /// Listens, for ever.
-pub(crate) async fn listen(server: Arc<Server>) {
+pub(crate) async fn listen(server: Arc<Server>, line: Arc<Line>) {
     let mut pause = PAUSE_MIN;
     loop {
         let began = Instant::now();
-        let signals = Arc::new(Signals::default());
-        let error = match connect(&server, &signals).await {
-            Ok(connection) => listen_once(&server, connection, &signals).await,
+        let error = match connect(&server, &line).await {
+            Ok(listening) => listen_once(&server, &line, listening).await,
             Err(error) => error,
         };
-        let has_heard = server.ear.is_up.swap(false, Ordering::AcqRel);
-        server.deaf(&error, has_heard);
+        let has_heard = line.ear.is_up.swap(false, Ordering::AcqRel);
+        server.deaf(&line, &error, has_heard);
         if began.elapsed() > PAUSE_MAX * 2 {
             pause = PAUSE_MIN;
         }
@@ -72,64 +87,64 @@ pub(crate) async fn listen(server: Arc<Server>) {
     }
 }
 
-async fn connect(server: &Arc<Server>, signals: &Arc<Signals>) -> Result<MultiplexedConnection, RedisError> {
-    let pushed = Arc::downgrade(server);
-    let signals = Arc::clone(signals);
+async fn connect(server: &Arc<Server>, line: &Arc<Line>) -> Result<Listening, RedisError> {
+    let signals = Arc::new(Signals::default());
+    let (pushed, by, heard) = (Arc::downgrade(server), Arc::clone(line), Arc::clone(&signals));
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(server.patience))
         .set_response_timeout(Some(server.patience))
         .set_push_sender(move |push: PushInfo| {
             if let Some(server) = pushed.upgrade() {
-                hear(&server, &signals, push);
+                hear(&server, &by, &heard, push);
             }
             Ok::<(), ()>(())
         });
-    let mut connection = server
+    let connection = line
         .source
         .find(server.patience)
         .await?
         .get_multiplexed_async_connection_with_config(&config)
         .await?;
-    let mut subscribe = redis::cmd("SUBSCRIBE");
-    subscribe.arg(&server.letters);
-    connection.send_packed_command(&subscribe).await?.extract_error()?;
-    Ok(connection)
+    let mut listening = Listening { connection, signals, has_letters: false };
+    listening.attend(server, line).await?;
+    Ok(listening)
 }
 
 /// Listens until the connection is gone, or the node does not hear itself.
-async fn listen_once(
-    server: &Arc<Server>,
-    mut connection: MultiplexedConnection,
-    signals: &Signals,
-) -> RedisError {
+async fn listen_once(server: &Arc<Server>, line: &Line, mut listening: Listening) -> RedisError {
     let mut probes = interval(PROBE_INTERVAL);
     probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard_at = Instant::now();
-    server.ear.bell.notify_one();
+    let signals = Arc::clone(&listening.signals);
+    line.ear.bell.notify_one();
     loop {
         tokio::select! {
             () = signals.gone.notified() => return broken(std::io::ErrorKind::ConnectionReset),
             () = signals.probe_heard.notified() => {
                 heard_at = Instant::now();
-                if !server.ear.is_up.swap(true, Ordering::AcqRel) {
-                    server.hears();
+                if !line.ear.is_up.swap(true, Ordering::AcqRel) {
+                    server.hears(line);
                 }
             }
-            () = server.ear.bell.notified() => {
-                if !server.ear.is_up() {
-                    probe(server);
+            () = line.ear.bell.notified() => {
+                if !line.ear.is_up() {
+                    listening.probe(server, line);
                 }
-                if let Err(error) = work(server, &mut connection).await {
+                if let Err(error) = listening.work(server, line).await {
                     return error;
                 }
             }
             _ = probes.tick() => {
+                if !line.has_slots() {
+                    // Nothing can be said through it.
+                    heard_at = Instant::now();
+                }
                 if heard_at.elapsed() > SILENCE_MAX {
-                    server.voice.reconnect();
+                    line.voice.reconnect();
                     return broken(std::io::ErrorKind::TimedOut);
                 }
-                probe(server);
-                if let Err(error) = work(server, &mut connection).await {
+                listening.probe(server, line);
+                if let Err(error) = listening.work(server, line).await {
                     return error;
                 }
             }
@@ -137,57 +152,138 @@ async fn listen_once(
     }
 }
 
-/// Says something that this node should hear.
-fn probe(server: &Server) {
-    let mut probe = redis::cmd("PUBLISH");
-    probe.arg(&server.letters).arg("");
-    server.voice.ask(probe, Box::new(|_| ()));
-}
+impl Listening {
+    /// Subscribes to what this node says to itself and what others write to it, where that lies here.
+    async fn attend(&mut self, server: &Arc<Server>, line: &Line) -> Result<(), RedisError> {
+        let mut channels = Vec::new();
+        let probe = self.signals.probe().clone();
+        if (probe.is_empty() || !server.leads_to(line, &probe))
+            && let Some(probe) = server.probe_through(line)
+        {
+            self.signals.probe().clone_from(&probe);
+            channels.push(probe);
+        }
+        if !self.has_letters && server.leads_to(line, &server.letters) {
+            self.has_letters = true;
+            channels.push(server.letters.clone());
+        }
+        for channel in channels {
+            let mut subscribe = redis::cmd("SSUBSCRIBE");
+            subscribe.arg(&channel);
+            let answer = self.connection.send_packed_command(&subscribe).await?.extract_error();
+            if let Err(error) = answer {
+                server.corrected(line, &error);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
 
-/// Does what the ledger asks for, if there is a voice to ask with.
-async fn work(server: &Arc<Server>, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    while server.voice.is_up() {
-        let tasks = server.ledger().next_work(BATCH_ROOMS);
-        if tasks.is_empty() {
-            return Ok(());
-        }
-        let mut pipeline = redis::Pipeline::new();
-        for (room, task) in &tasks {
-            let command = match task {
-                Task::Subscribe => "SUBSCRIBE",
-                Task::Unsubscribe => "UNSUBSCRIBE",
-                Task::Look => continue,
-            };
-            pipeline.cmd(command).arg(server.keys.channel(room));
-        }
-        if !pipeline.is_empty() {
-            let count = pipeline.len();
-            for answer in connection.send_packed_commands(&pipeline, 0, count).await? {
-                answer.extract_error()?;
-            }
-        }
-        // Only now: what is published after the look is heard.
-        for (room, task) in tasks {
-            if task != Task::Unsubscribe {
-                server.look(&room);
-            }
+    /// Says something that this node should hear.
+    fn probe(&self, server: &Server, line: &Line) {
+        let channel = self.signals.probe().clone();
+        if !channel.is_empty() {
+            let mut probe = redis::cmd("SPUBLISH");
+            probe.arg(channel).arg("");
+            line.voice.ask(Request::new(probe, Box::new(|_| ()), false, server.patience));
         }
     }
-    Ok(())
+
+    /// Does what the ledger asks for, if there is a voice to ask with.
+    async fn work(&mut self, server: &Arc<Server>, line: &Line) -> Result<(), RedisError> {
+        self.attend(server, line).await?;
+        while line.voice.is_up() {
+            let tasks = server.ledger().next_work(line.number, BATCH_ROOMS);
+            if tasks.is_empty() {
+                return Ok(());
+            }
+            let mut pipeline = redis::Pipeline::new();
+            for (room, task) in &tasks {
+                // One command per room: a Cluster refuses channels of two slots in one.
+                let command = match task {
+                    Task::Subscribe => "SSUBSCRIBE",
+                    Task::Unsubscribe => "SUNSUBSCRIBE",
+                    Task::Look => continue,
+                };
+                pipeline.cmd(command).arg(server.keys.channel(room));
+            }
+            let was_led_astray = self.subscribe(server, line, &pipeline).await?;
+            // Only now: what is published after the look is heard.
+            let confirmed = std::mem::take(&mut *self.signals.confirmed());
+            for (room, task) in tasks {
+                match task {
+                    Task::Subscribe if !confirmed.contains(server.keys.channel(&room).as_bytes()) => {
+                        server.not_subscribed(line, &room);
+                    }
+                    Task::Subscribe | Task::Look => server.look(&room),
+                    Task::Unsubscribe => {}
+                }
+            }
+            if was_led_astray {
+                // Two masters that each think that the other has a slot must not be asked without end.
+                sleep(PAUSE_MIN).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether something lies elsewhere.
+    async fn subscribe(
+        &mut self,
+        server: &Arc<Server>,
+        line: &Line,
+        pipeline: &redis::Pipeline,
+    ) -> Result<bool, RedisError> {
+        if pipeline.is_empty() {
+            return Ok(false);
+        }
+        self.signals.confirmed().clear();
+        let mut was_led_astray = false;
+        for answer in self.connection.send_packed_commands(pipeline, 0, pipeline.len()).await? {
+            if let Err(error) = answer.extract_error() {
+                if Astray::read(&error).is_none() {
+                    return Err(error);
+                }
+                server.corrected(line, &error);
+                was_led_astray = true;
+            }
+        }
+        Ok(was_led_astray)
+    }
+}
+
+impl Signals {
+    fn confirmed(&self) -> MutexGuard<'_, HashSet<Vec<u8>>> {
+        self.confirmed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn probe(&self) -> MutexGuard<'_, String> {
+        self.probe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Runs inside the connection's own task: what is heard is passed on in order, and never waits.
-fn hear(server: &Arc<Server>, signals: &Signals, push: PushInfo) {
+fn hear(server: &Arc<Server>, line: &Line, signals: &Signals, push: PushInfo) {
     match (push.kind, push.data.as_slice()) {
         (PushKind::Disconnection, _) => signals.gone.notify_one(),
-        (PushKind::Message, [Value::BulkString(channel), Value::BulkString(payload)]) => {
+        (PushKind::SMessage, [Value::BulkString(channel), Value::BulkString(payload)]) => {
             if channel == server.letters.as_bytes() {
-                match payload.is_empty() {
-                    true => signals.probe_heard.notify_one(),
-                    false => server.letter(payload),
-                }
+                server.letter(payload);
+            } else if channel == signals.probe().as_bytes() {
+                signals.probe_heard.notify_one();
             } else if let Ok(channel) = str::from_utf8(channel) {
                 server.heard(channel, payload);
+            }
+        }
+        (PushKind::SSubscribe, [Value::BulkString(channel), ..]) => {
+            signals.confirmed().insert(channel.clone());
+        }
+        // By this node's wish, or because the slot was given to another master.
+        (PushKind::SUnsubscribe, [Value::BulkString(channel), ..]) => {
+            if channel == server.letters.as_bytes() || channel == signals.probe().as_bytes() {
+                signals.gone.notify_one();
+            } else if let Ok(channel) = str::from_utf8(channel) {
+                server.unsubscribed(line, channel);
             }
         }
         _ => {}

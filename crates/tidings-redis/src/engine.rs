@@ -15,12 +15,13 @@ use tidings_core::{
 use tidings_protocol::{Limits, MessageId, RoomName};
 use tokio::runtime::Handle;
 
-use crate::listing::Listing;
+use crate::listing::{self, Listing};
 use crate::placement::Placement;
 use crate::registry::Registry;
 use crate::scripts::Script;
 use crate::server::{Server, numbers};
 use crate::source::Source;
+use crate::survey::survey;
 use crate::wire;
 
 /// How to reach the servers.
@@ -28,7 +29,7 @@ use crate::wire;
 pub struct Config {
     /// One independent server each: `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or
     /// `redis+sentinel://[user:password@]host:port[,host:port…]/name[/db]` for the master of that name.
-    /// The same list on every node: a room's place follows from it.
+    /// The same list on every node: a room's place follows from it. Or members of one Cluster, any of them.
     pub addresses: Vec<String>,
     /// The certificate, in PEM, that servers with TLS must have theirs from, if it is not one that the
     /// machine knows.
@@ -69,6 +70,24 @@ pub enum ConfigError {
         /// What is wrong with it.
         error: String,
     },
+    /// Some addresses lead to a Cluster, others do not.
+    #[error(
+        "{member} is a member of a Cluster, {independent} is not: name members of one Cluster, or independent servers"
+    )]
+    Mixed {
+        /// A member of a Cluster.
+        member: String,
+        /// A server that is none, or the name of a master that Sentinels know.
+        independent: String,
+    },
+    /// The addresses lead to more than one Cluster.
+    #[error("{one} and {other} belong to two Clusters: name members of one")]
+    TwoClusters {
+        /// A member of one.
+        one: String,
+        /// A member of the other.
+        other: String,
+    },
 }
 
 /// See the module.
@@ -85,8 +104,12 @@ pub struct RedisEngine {
 }
 
 impl RedisEngine {
-    /// Connects to the servers in the background, until the process ends. Until a server is
-    /// connected, what concerns its rooms is refused.
+    /// Finds out what the servers are, within the patience, and connects in the background, until the process
+    /// ends. Until a server is connected, what concerns its rooms is refused.
+    ///
+    /// # Panics
+    ///
+    /// Inside of the runtime, where nothing may wait.
     pub fn start(
         config: &Config,
         hub: &Arc<Hub>,
@@ -104,9 +127,10 @@ impl RedisEngine {
             .iter()
             .map(|address| Source::read(address, root))
             .collect::<Result<Vec<_>, _>>()?;
-        let servers: Vec<_> = sources
+        let servers: Vec<_> = runtime
+            .block_on(survey(sources, config.patience))?
             .into_iter()
-            .map(|source| Server::start(source, config, hub, rules, limits, runtime))
+            .map(|whereabouts| Server::start(whereabouts, config, hub, rules, limits, runtime))
             .collect();
         let placement = Arc::new(Placement::new(servers.iter().map(|server| &*server.name)));
         Ok(Self {
@@ -163,7 +187,7 @@ impl Engine for RedisEngine {
         }
         let server = self.server(&publication.room);
         let (room, keys) = (&publication.room, &server.keys);
-        let mut names = vec![keys.log(room), keys.meta(room), keys.index()];
+        let mut names = vec![keys.log(room), keys.meta(room)];
         names.extend(publication.idempotency_key.as_ref().map(|key| keys.idempotency(room, key)));
         let kept = if options.keeps_history() { options.history_messages } else { 0 };
         let mut command = Script::Publish.call(&names);
@@ -175,7 +199,6 @@ impl Engine for RedisEngine {
             .arg(options.history_bytes)
             .arg(options.history_age_ms.saturating_mul(1_000))
             .arg(self.limits.room_forgotten_after_ms.max(1))
-            .arg(room.as_str())
             .arg(keys.channel(room))
             .arg(publication.user.as_ref().map_or("", |user| user.as_str()))
             .arg(publication.key.as_deref().unwrap_or_default())
@@ -183,11 +206,14 @@ impl Engine for RedisEngine {
             .arg(wire::bytes(&publication.payload))
             .arg(self.limits.idempotency_window_ms.saturating_mul(1_000));
         let (asked, room) = (Arc::clone(server), room.clone());
-        server.voice.ask_durably(
+        server.ask_durably(
             command,
             Box::new(move |value| {
                 let published = value.and_then(|value| {
-                    let [id, repeated] = numbers(&value)?;
+                    let [id, repeated, list] = numbers(&value)?;
+                    if list == 1 {
+                        listing::enter(&asked, &room);
+                    }
                     Ok(Published { id: MessageId(id), repeated: repeated == 1 })
                 });
                 // Before anybody is told that the message is stored: who says so must remember it.
@@ -250,12 +276,12 @@ impl Engine for RedisEngine {
 
     /// Messages and bytes are the servers', who count them for all nodes.
     fn gauges(&self) -> EngineGauges {
-        let rooms = self.servers.iter().map(|server| server.ledger().figures().0).sum();
+        let rooms = self.servers.iter().map(|server| server.ledger().rooms()).sum();
         EngineGauges { rooms, ..EngineGauges::default() }
     }
 
     fn stores(&self) -> Vec<StoreState> {
-        self.servers.iter().map(|server| server.state()).collect()
+        self.servers.iter().flat_map(|server| server.states()).collect()
     }
 
     fn report(&self, report: &NodeReport) {
@@ -275,7 +301,7 @@ impl Engine for RedisEngine {
     }
 
     fn is_ready(&self) -> bool {
-        self.servers.iter().all(|server| server.is_ready())
+        self.servers.iter().all(|server| server.lines.are_ready())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The ledger of one Redis server: which rooms this node listens to there, and up to where it heard.
+//! The ledger of one Redis server or Cluster: which rooms this node listens to there, and up to where it heard.
 //!
 //! A pure state machine: it says what to ask the server and is told what came of it. Redis forgets
 //! subscriptions and drops announcements without a word, so nothing is taken for heard that does not
@@ -15,7 +15,7 @@ mod property;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tidings_core::{Completion, Doubt, EngineError, Hole, Hub, Page, Timestamp, recovery};
@@ -23,20 +23,32 @@ use tidings_protocol::{Limits, MessageId, RoomName};
 
 use self::entry::{Ear, Entry, Lease};
 use self::proofs::{Proof, Proofs};
+use crate::keys::Keys;
+use crate::routes::{LineNumber, Routes};
+use crate::slots::Slot;
 use crate::wire::Heard;
 
 /// Messages read from a log at once to make good what was not heard.
 pub(crate) const REPAIR_MESSAGES: usize = 256;
 
+/// Which line leads to a room.
+pub(crate) struct Ways {
+    pub(crate) keys: Keys,
+    pub(crate) routes: Arc<Routes>,
+}
+
 /// See the module.
 pub(crate) struct Ledger {
     hub: Arc<Hub>,
+    ways: Ways,
     linger_us: u64,
     check_us: u64,
     rooms: HashMap<RoomName, Entry>,
     proofs: Proofs,
-    /// Rooms about which the server has to be asked or told something.
-    work: VecDeque<RoomName>,
+    /// Rooms about which something has to be asked or told, by the line that led there when that was found.
+    work: HashMap<LineNumber, VecDeque<RoomName>>,
+    /// Lines that have got work since that was last asked for.
+    calls: Vec<LineNumber>,
     /// Every room once, in the order in which their heads were checked last, and some that were given
     /// up since: the number tells which.
     checks: VecDeque<(Timestamp, RoomName, u64)>,
@@ -44,13 +56,13 @@ pub(crate) struct Ledger {
     unanswered: Vec<RoomName>,
     /// Rooms without members, in the order in which they are given up.
     left: VecDeque<(Timestamp, RoomName)>,
-    /// Counts connections; an answer from an earlier one says nothing.
-    connection: u64,
+    /// Counts subscriptions, over all rooms; an answer to a question from an earlier one says nothing.
+    connections: u64,
     /// Counts entries.
     lives: u64,
     /// Counts watches.
     watches: u64,
-    repaired: u64,
+    repaired: HashMap<LineNumber, u64>,
 }
 
 /// What the server is to be asked or told about a room.
@@ -67,7 +79,7 @@ pub(crate) enum Task {
 /// A question for a room's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Look {
-    /// Which connection hears of the room.
+    /// Which connection hears of the room, counted by room.
     pub(crate) connection: u64,
     /// Which watches it answers: all up to this one.
     watches: u64,
@@ -91,23 +103,25 @@ pub(crate) struct Sight {
 impl Ledger {
     /// Rooms are listened to for `engine_linger_ms` after their last member left, and looked at each
     /// `engine_check_ms`.
-    pub(crate) fn new(hub: Arc<Hub>, limits: &Limits) -> Self {
+    pub(crate) fn new(hub: Arc<Hub>, limits: &Limits, ways: Ways) -> Self {
         // A third, so that a room with members never comes near to being forgotten.
         let check_ms = (limits.room_forgotten_after_ms / 3).clamp(1_000, limits.engine_check_ms);
         Self {
             hub,
+            ways,
             linger_us: limits.engine_linger_ms.saturating_mul(1_000),
             check_us: check_ms.saturating_mul(1_000),
             rooms: HashMap::new(),
             proofs: Proofs::new(limits.engine_proofs_max),
-            work: VecDeque::new(),
+            work: HashMap::new(),
+            calls: Vec::new(),
             checks: VecDeque::new(),
             left: VecDeque::new(),
             unanswered: Vec::new(),
-            connection: 0,
+            connections: 0,
             lives: 0,
             watches: 0,
-            repaired: 0,
+            repaired: HashMap::new(),
         }
     }
 
@@ -116,7 +130,9 @@ impl Ledger {
         if !self.rooms.contains_key(room) {
             self.lives += 1;
             let proof = self.proofs.take(room);
-            self.rooms.insert(room.clone(), Entry::new(self.lives, proof));
+            self.connections += 1;
+            let slot = self.ways.keys.slot(room);
+            self.rooms.insert(room.clone(), Entry::new(self.lives, slot, self.connections, proof));
             self.checks.push_back((now, room.clone(), self.lives));
             self.drop_needless_checks();
         }
@@ -188,14 +204,23 @@ impl Ledger {
         self.proofs.forget(now, self.check_us, rooms_max);
     }
 
-    /// What is to be done next, for at most `rooms_max` rooms.
-    pub(crate) fn next_work(&mut self, rooms_max: usize) -> Vec<(RoomName, Task)> {
+    /// What is to be done next by a line, for at most `rooms_max` rooms.
+    pub(crate) fn next_work(&mut self, line: LineNumber, rooms_max: usize) -> Vec<(RoomName, Task)> {
         let mut tasks = Vec::new();
         while tasks.len() < rooms_max
-            && let Some(room) = self.work.pop_front()
+            && let Some(room) = self.work.get_mut(&line).and_then(VecDeque::pop_front)
         {
             let Some(entry) = self.rooms.get_mut(&room) else { continue };
             entry.is_queued = false;
+            if self.ways.routes.line_of(entry.slot) != line {
+                self.queue(&room);
+                continue;
+            }
+            if entry.line.is_some_and(|heard_by| heard_by != line) {
+                // Its slot has gone to another master, which announces from now on.
+                self.connections += 1;
+                entry.go_deaf(self.connections);
+            }
             if entry.lease == Lease::Ended && !self.hub.has_members(&room) {
                 if entry.ear != Ear::Deaf {
                     tasks.push((room.clone(), Task::Unsubscribe));
@@ -211,6 +236,7 @@ impl Ledger {
             };
             // What is heard from now on may come before the answer.
             entry.ear = if entry.ear == Ear::Deaf { Ear::Catching } else { entry.ear };
+            entry.line = Some(line);
             tasks.push((room, task));
         }
         while tasks.len() < rooms_max
@@ -221,9 +247,14 @@ impl Ledger {
         tasks
     }
 
-    /// Whether [`Ledger::next_work`] has something to give.
-    pub(crate) fn has_work(&self) -> bool {
-        !self.work.is_empty() || self.proofs.has_to_show()
+    /// The lines for which [`Ledger::next_work`] has got something since this was last asked.
+    pub(crate) fn calls(&mut self) -> Vec<LineNumber> {
+        std::mem::take(&mut self.calls)
+    }
+
+    /// Whether [`Ledger::next_work`] has something that any line may do.
+    pub(crate) fn has_to_show(&self) -> bool {
+        self.proofs.has_to_show()
     }
 
     /// The newest id that this node knows to have been given out in a room: what is published must
@@ -235,7 +266,7 @@ impl Ledger {
     /// A question for a room's head.
     pub(crate) fn look(&self, room: &RoomName) -> Look {
         Look {
-            connection: self.connection,
+            connection: self.rooms.get(room).map_or(0, |entry| entry.connection),
             watches: self.watches,
             proof: self.proof(room).map_or(MessageId::ZERO, Proof::to_show),
         }
@@ -293,7 +324,7 @@ impl Ledger {
         let is_doubted = entry.proof.is_doubted();
         // Whoever waits waits on: what was announced since the connection broke was not heard, nor
         // before the subscription, if the question is from an earlier life of the room.
-        if look.connection != self.connection || entry.ear == Ear::Deaf {
+        if look.connection != entry.connection || entry.ear == Ear::Deaf {
             return None;
         }
         // A loss is told before anybody comes in: it does not concern those.
@@ -328,7 +359,7 @@ impl Ledger {
         page: Result<Page, EngineError>,
     ) -> Option<Missing> {
         let entry = self.rooms.get_mut(room)?;
-        if connection != self.connection || entry.reading != Some(after) {
+        if connection != entry.connection || entry.reading != Some(after) {
             return None;
         }
         entry.reading = None;
@@ -349,7 +380,7 @@ impl Ledger {
             seen = page.messages.first().map_or(page.head, |first| first.prev).max(seen);
         }
         for message in page.messages.iter().filter(|message| message.id > seen) {
-            self.repaired += 1;
+            *self.repaired.entry(self.ways.routes.line_of(entry.slot)).or_default() += 1;
             self.hub.announce(message);
         }
         seen = page.messages.last().map_or(seen, |last| last.id).max(seen);
@@ -361,41 +392,97 @@ impl Ledger {
         None
     }
 
-    /// The connection broke, or was never there: every room has to be subscribed to again.
-    pub(crate) fn disconnected(&mut self) {
-        self.connection += 1;
-        let rooms: Vec<_> = self.rooms.keys().cloned().collect();
+    /// A line's connection broke, or was never there: every room there has to be subscribed to again.
+    pub(crate) fn disconnected(&mut self, line: LineNumber) {
+        self.go_deaf(|entry| entry.line == Some(line));
+    }
+
+    /// Slots have other lines than before.
+    pub(crate) fn rerouted(&mut self, slots: &HashSet<Slot>) {
+        // A line that leads nowhere any more does not do what it was to do.
+        let waiting: Vec<_> = self.work.drain().flat_map(|(_, rooms)| rooms).collect();
+        for room in waiting {
+            if let Some(entry) = self.rooms.get_mut(&room) {
+                entry.is_queued = false;
+            }
+            self.queue(&room);
+        }
+        let routes = Arc::clone(&self.ways.routes);
+        self.go_deaf(|entry| slots.contains(&entry.slot) && entry.line != Some(routes.line_of(entry.slot)));
+        // A master that took over without being given the slots may lack what the one before had.
+        let keys = &self.ways.keys;
+        self.proofs.show_all(|room| slots.contains(&keys.slot(room)));
+    }
+
+    fn go_deaf(&mut self, concerns: impl Fn(&Entry) -> bool) {
+        let rooms = self.rooms.iter().filter(|(_, entry)| concerns(entry)).map(|(room, _)| room.clone());
+        let rooms: Vec<_> = rooms.collect();
         for room in rooms {
             if let Some(entry) = self.rooms.get_mut(&room) {
-                entry.go_deaf();
+                self.connections += 1;
+                entry.go_deaf(self.connections);
             }
             self.queue(&room);
         }
     }
 
-    /// The server does not answer. Whoever answers next may be another one, which has lost messages.
-    pub(crate) fn went_away(&mut self) {
-        let rooms: Vec<_> = self.rooms.keys().cloned().collect();
+    /// The server unsubscribed this node from a room by a line. Says whether it was not asked to.
+    pub(crate) fn unsubscribed(&mut self, line: LineNumber, room: &RoomName) -> bool {
+        let Some(entry) = self.rooms.get_mut(room).filter(|entry| entry.line == Some(line)) else {
+            return false;
+        };
+        self.connections += 1;
+        entry.go_deaf(self.connections);
+        self.queue(room);
+        true
+    }
+
+    /// A room was to be subscribed to by a line, and was not, or not for certain.
+    pub(crate) fn not_subscribed(&mut self, line: LineNumber, room: &RoomName) {
+        let leads_there = self.ways.line_of(room) == line;
+        if self.unsubscribed(line, room) && leads_there {
+            // The same would come of it at once.
+            self.unanswered.push(room.clone());
+        }
+    }
+
+    /// A server does not answer. Whoever answers next in its place may be another one, which has lost messages.
+    pub(crate) fn went_away(&mut self, line: LineNumber) {
+        let rooms: Vec<_> = self.rooms_by(line);
         for room in rooms {
             if let Some(entry) = self.rooms.get_mut(&room) {
                 entry.proof.doubt();
             }
             self.queue(&room);
         }
-        self.proofs.show_all();
-        self.refuse_waiting();
+        let ways = &self.ways;
+        self.proofs.show_all(|room| ways.line_of(room) == line);
+        self.refuse_waiting(line);
     }
 
     /// Nobody is left to wait.
-    pub(crate) fn refuse_waiting(&mut self) {
+    pub(crate) fn refuse_waiting(&mut self, line: LineNumber) {
         for entry in self.rooms.values_mut() {
-            entry.answer(self.watches, Err(EngineError::Unavailable));
+            if self.ways.routes.line_of(entry.slot) == line {
+                entry.answer(self.watches, Err(EngineError::Unavailable));
+            }
         }
     }
 
-    /// Rooms listened to, and messages that had to be read because they were not heard.
-    pub(crate) fn figures(&self) -> (usize, u64) {
-        (self.rooms.len(), self.repaired)
+    fn rooms_by(&self, line: LineNumber) -> Vec<RoomName> {
+        let by = self.rooms.iter().filter(|(_, entry)| self.ways.routes.line_of(entry.slot) == line);
+        by.map(|(room, _)| room.clone()).collect()
+    }
+
+    /// Rooms listened to.
+    pub(crate) fn rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Rooms listened to by a line, and messages that had to be read there because they were not heard.
+    pub(crate) fn figures(&self, line: LineNumber) -> (usize, u64) {
+        let by = self.rooms.values().filter(|entry| self.ways.routes.line_of(entry.slot) == line);
+        (by.count(), self.repaired.get(&line).copied().unwrap_or(0))
     }
 
     fn settle(&mut self, room: &RoomName, head: MessageId) {
@@ -408,7 +495,11 @@ impl Ledger {
         if let Some(entry) = self.rooms.get_mut(room)
             && !std::mem::replace(&mut entry.is_queued, true)
         {
-            self.work.push_back(room.clone());
+            let line = self.ways.routes.line_of(entry.slot);
+            self.work.entry(line).or_default().push_back(room.clone());
+            if self.calls.last() != Some(&line) {
+                self.calls.push(line);
+            }
         }
     }
 
@@ -418,5 +509,11 @@ impl Ledger {
             let rooms = &self.rooms;
             self.checks.retain(|(_, room, life)| rooms.get(room).is_some_and(|entry| entry.life == *life));
         }
+    }
+}
+
+impl Ways {
+    pub(crate) fn line_of(&self, room: &RoomName) -> LineNumber {
+        self.routes.line_of(self.keys.slot(room))
     }
 }

@@ -88,14 +88,17 @@ impl Listing {
             .map(|(room, is_here)| {
                 let server = &self.servers[self.placement.of(room.as_str())];
                 let keys = &server.keys;
-                let mut command = Script::Summary.call(&[keys.log(&room), keys.meta(&room), keys.index()]);
-                command.arg(room.as_str()).arg(expired_up_to(&self.rules, &room, self.now).0);
+                let mut command = Script::Summary.call(&[keys.log(&room), keys.meta(&room)]);
+                command.arg(expired_up_to(&self.rules, &room, self.now).0);
                 (room, is_here, ask(server, command))
             })
             .collect();
         let mut rooms = Vec::new();
         for (room, is_here, answer) in answers {
             let [head, messages, bytes] = numbers(&answered(answer).await?)?;
+            if messages == 0 {
+                leave(&self.servers[self.placement.of(room.as_str())], &room);
+            }
             if messages > 0 || is_here {
                 let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
                 let (messages, bytes) = (count(messages), count(bytes));
@@ -106,12 +109,42 @@ impl Listing {
     }
 }
 
+/// Enters a room in the list: it has its first message, or a later one, should the first time have failed.
+pub(crate) fn enter(server: &Server, room: &RoomName) {
+    let mut command = redis::cmd("ZADD");
+    command.arg(server.keys.index()).arg(0).arg(room.as_str());
+    server.ask(command, Box::new(|_| ()));
+}
+
+/// Takes a room without messages out of the list. Who publishes just now may have entered it before, and is
+/// asked for once more.
+fn leave(server: &Arc<Server>, room: &RoomName) {
+    let mut command = redis::cmd("ZREM");
+    command.arg(server.keys.index()).arg(room.as_str());
+    let (asked, room) = (Arc::clone(server), room.clone());
+    let answer = move |removed| {
+        if !matches!(removed, Ok(Value::Int(1))) {
+            return;
+        }
+        let mut messages = redis::cmd("XLEN");
+        messages.arg(asked.keys.log(&room));
+        let again = Arc::clone(&asked);
+        let answer = move |messages| {
+            if matches!(messages, Ok(Value::Int(1..))) {
+                enter(&again, &room);
+            }
+        };
+        asked.ask(messages, Box::new(answer));
+    };
+    server.ask(command, Box::new(answer));
+}
+
 pub(crate) type Answering = oneshot::Receiver<Result<Value, EngineError>>;
 
 pub(crate) fn ask(server: &Server, command: Cmd) -> Answering {
     let (sender, receiver) = oneshot::channel();
     // Nobody waits any more if the runtime is gone.
-    server.voice.ask(command, Box::new(move |value| drop(sender.send(value))));
+    server.ask(command, Box::new(move |value| drop(sender.send(value))));
     receiver
 }
 

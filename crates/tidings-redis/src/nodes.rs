@@ -34,7 +34,8 @@ pub(crate) struct Census {
     /// This node's lease had not ended.
     pub(crate) had_lived: bool,
     live: Vec<String>,
-    dead: Vec<String>,
+    /// With when its users cease to count; past, unless it stopped in order.
+    dead: Vec<(String, Timestamp)>,
     /// Of the live nodes, those whose words were understood, with the age of these then.
     reports: Vec<(String, NodeReport)>,
     at: Timestamp,
@@ -104,8 +105,24 @@ impl Nodes {
         self.census.live.iter().filter(|node| **node != *self.own).cloned().collect()
     }
 
-    pub(crate) fn dead(&self) -> &[String] {
-        &self.census.dead
+    /// Whether a node lived when last asked.
+    pub(crate) fn lives(&self, node: &str) -> bool {
+        *node == *self.own || self.census.live.iter().any(|live| live == node)
+    }
+
+    /// Whether a node was not among all nodes when last asked.
+    pub(crate) fn is_stranger(&self, node: &str) -> bool {
+        !self.lives(node) && !self.census.dead.iter().any(|(dead, _)| dead == node)
+    }
+
+    /// Those that do not live.
+    pub(crate) fn dead(&self) -> impl Iterator<Item = &str> {
+        self.census.dead.iter().map(|(node, _)| &**node)
+    }
+
+    /// Those that do not live and whose users do not count either.
+    pub(crate) fn gone(&self, now: Timestamp) -> impl Iterator<Item = &str> {
+        self.census.dead.iter().filter(move |(_, counts_until)| *counts_until <= now).map(|(node, _)| &**node)
     }
 }
 
@@ -113,14 +130,24 @@ impl Census {
     /// Reads the script's answer.
     pub(crate) fn read(value: &Value, at: Timestamp) -> Option<Self> {
         let Value::Array(parts) = value else { return None };
-        let [Value::Int(lived), live, dead, said, Value::Array(left)] = parts.as_slice() else {
+        let [Value::Int(lived), live, dead, said, Value::Array(left), Value::Array(leaving)] =
+            parts.as_slice()
+        else {
             return None;
         };
         let live = names(live)?;
         let reports = live.iter().zip(names(said)?).zip(left);
         let reports =
             reports.filter_map(|((node, said), left)| Some((node.clone(), report(&said, left)?))).collect();
-        Some(Self { had_lived: *lived == 1, live, dead: names(dead)?, reports, at })
+        let until = |left: &Value| match left {
+            Value::Int(left_ms) => {
+                u64::try_from(*left_ms).map(|ms| Timestamp(at.0.saturating_add(ms * 1_000)))
+            }
+            _ => Ok(at),
+        };
+        let dead =
+            names(dead)?.into_iter().zip(leaving.iter().map(|left| until(left).unwrap_or(at))).collect();
+        Some(Self { had_lived: *lived == 1, live, dead, reports, at })
     }
 }
 
@@ -156,7 +183,8 @@ mod tests {
             words.push(text(said));
             left.push(Value::Int(left_ms));
         }
-        let lists = [live, Vec::new(), words, left].map(Value::Array);
+        let lists = [live, vec![text("x:1"), text("y:1")], words, left, vec![Value::Int(0), Value::Int(500)]];
+        let lists = lists.map(Value::Array);
         let value = Value::Array([Value::Int(1)].into_iter().chain(lists).collect());
         Census::read(&value, at).unwrap()
     }
@@ -172,6 +200,18 @@ mod tests {
         let expected = NodeReport { name: "b".to_owned(), connections: 7, rooms: 3, age_ms: 2_500 };
         assert_eq!(at(1_500), [expected]);
         assert_eq!(at(17_001), []);
+    }
+
+    #[test]
+    fn the_users_of_a_node_that_stopped_in_order_count_for_its_grace() {
+        let mut nodes = Nodes::new("a:1", 9_000);
+        nodes.count(census(&[("b:1", "{}", 7_000)], Timestamp::from_ms(1_000)));
+        let gone = |ms| nodes.gone(Timestamp::from_ms(ms)).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(gone(1_499), ["x:1"]);
+        assert_eq!(gone(1_500), ["x:1", "y:1"]);
+        assert_eq!(nodes.dead().collect::<Vec<_>>(), ["x:1", "y:1"]);
+        assert!(nodes.lives("a:1") && nodes.lives("b:1") && !nodes.lives("y:1"));
+        assert!(nodes.is_stranger("z:1") && !nodes.is_stranger("y:1") && !nodes.is_stranger("a:1"));
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Registry {
     ) -> Arc<Self> {
         let registry = Arc::new(Self {
             servers: servers.to_vec(),
-            sessions: Arc::new(SharedSessions::start(node, servers, placement, limits)),
+            sessions: Arc::new(SharedSessions::start(node, servers, placement, limits, runtime)),
             attendance: Attendance::start(node, servers, placement, rules, limits, runtime),
             runtime: runtime.clone(),
         });

@@ -1,4 +1,4 @@
-//! The scripts: each is one atomic step on one room.
+//! The scripts: each is one atomic step on keys of one tag.
 
 use std::sync::LazyLock;
 
@@ -15,7 +15,6 @@ pub(crate) enum Script {
     Stay,
     Roll,
     Bury,
-    Online,
     OnlineEnds,
     Typing,
     Typists,
@@ -43,7 +42,6 @@ static TEXTS: LazyLock<[Texts; Script::ALL.len()]> = LazyLock::new(|| {
         &format!("{people}{}", include_str!("scripts/stay.lua")),
         &format!("{people}{}", include_str!("scripts/roll.lua")),
         &format!("{people}{}", include_str!("scripts/bury.lua")),
-        &format!("{people}{}", include_str!("scripts/online.lua")),
         include_str!("scripts/online_ends.lua"),
         include_str!("scripts/typing.lua"),
         include_str!("scripts/typists.lua"),
@@ -61,7 +59,7 @@ static TEXTS: LazyLock<[Texts; Script::ALL.len()]> = LazyLock::new(|| {
 });
 
 impl Script {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Publish,
         Self::Read,
         Self::Watch,
@@ -70,7 +68,6 @@ impl Script {
         Self::Stay,
         Self::Roll,
         Self::Bury,
-        Self::Online,
         Self::OnlineEnds,
         Self::Typing,
         Self::Typists,

@@ -1,25 +1,29 @@
-//! One Redis server as this node knows it: a voice to ask with, an ear to hear with, and the ledger
-//! that makes sure that nothing falls between the two.
+//! One Redis server, or one Cluster, as this node knows it: lines to ask and hear by, and the ledger that
+//! makes sure that nothing falls between the two.
+//!
+//! Refuses to know who has which slot: see `lines.rs`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use redis::{RedisError, Value};
-use tidings_core::engine::{NodeReport, StoreState};
+use redis::{Cmd, RedisError, Value};
+use tidings_core::engine::NodeReport;
 use tidings_core::{Completion, EngineError, Hole, Hub, Page, Position, RoomRules, Timestamp};
 use tidings_protocol::{Limits, MessageId, RoomName};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use crate::ear::{self, Ear};
 use crate::engine::{Beginning, Config};
 use crate::keys::Keys;
-use crate::ledger::{Ledger, REPAIR_MESSAGES, Sight};
+use crate::ledger::{Ledger, REPAIR_MESSAGES, Sight, Ways};
+use crate::line::Line;
+use crate::lines::Lines;
 use crate::nodes::{Census, Nodes};
 use crate::scripts::Script;
 use crate::source::Source;
-use crate::voice::Voice;
+use crate::voice::{Answer, Request};
 use crate::wire;
 
 /// Who reads what nodes tell each other apart from messages. Called in the connection's own task: must
@@ -38,17 +42,19 @@ pub(crate) trait Correspondent: Send + Sync {
 
 /// See the module.
 pub(crate) struct Server {
-    /// The address without the password, for logs and metrics.
+    /// What its share of the rooms is chosen by, without secrets.
     pub(crate) name: String,
-    pub(crate) source: Source,
     pub(crate) keys: Keys,
     /// The channel on which this node is written to.
     pub(crate) letters: String,
     pub(crate) patience: Duration,
-    pub(crate) voice: Voice,
-    pub(crate) ear: Ear,
+    pub(crate) replicas_min: usize,
+    pub(crate) lines: Lines,
     ledger: Mutex<Ledger>,
     nodes: Mutex<Nodes>,
+    last_word: Mutex<()>,
+    /// Since when it can be trusted to know who lives.
+    returned: Mutex<Instant>,
     pub(crate) correspondent: OnceLock<Arc<dyn Correspondent>>,
     limits: Arc<Limits>,
     rules: Arc<RoomRules>,
@@ -57,67 +63,81 @@ pub(crate) struct Server {
     clock: AtomicU64,
 }
 
+/// Where a server is.
+pub(crate) enum Whereabouts {
+    /// One process, whatever replicas it has.
+    Independent(Box<Source>),
+    /// A Cluster that these belong to.
+    Cluster(Vec<Arc<Source>>),
+}
+
 impl Server {
     /// Connects in the background, on the runtime, until the process ends.
     pub(crate) fn start(
-        source: Source,
+        whereabouts: Whereabouts,
         config: &Config,
         hub: &Arc<Hub>,
         rules: &Arc<RoomRules>,
         limits: &Arc<Limits>,
         runtime: &Handle,
     ) -> Arc<Self> {
-        let (voice, requests) = Voice::new(limits.engine_requests_max, config.replicas_min);
         let keys = Keys::new(&config.prefix);
+        let (name, lines) = match &whereabouts {
+            Whereabouts::Independent(source) => (source.name(), Lines::one(runtime)),
+            Whereabouts::Cluster(seeds) => ("cluster".to_owned(), Lines::of_cluster(seeds.clone(), runtime)),
+        };
+        let ways = Ways { keys: keys.clone(), routes: Arc::clone(lines.routes()) };
         let server = Arc::new(Self {
-            name: source.name(),
+            name,
             letters: keys.letters(&config.node),
             keys,
             patience: config.patience,
-            voice,
-            ear: Ear::new(),
-            ledger: Mutex::new(Ledger::new(Arc::clone(hub), limits)),
+            replicas_min: config.replicas_min,
+            lines,
+            ledger: Mutex::new(Ledger::new(Arc::clone(hub), limits, ways)),
+            last_word: Mutex::default(),
             nodes: Mutex::new(Nodes::new(&config.node, limits.node_lease_ms)),
+            returned: Mutex::new(Instant::now()),
             correspondent: OnceLock::new(),
             limits: Arc::clone(limits),
             rules: Arc::clone(rules),
             beginning: config.beginning,
             clock: AtomicU64::new(0),
-            source,
         });
-        let speaking = Arc::clone(&server);
-        runtime.spawn(async move {
-            let changed = |state: Result<(), &RedisError>| match state {
-                Ok(()) => {
-                    tracing::info!(redis = speaking.name, "RedisConnected");
-                    speaking.ear.bell.notify_one();
-                    // Before others take this node for dead.
-                    speaking.renew_lease();
-                    if let Some(correspondent) = speaking.correspondent.get() {
-                        correspondent.returned(&speaking);
-                    }
-                }
-                Err(error) => {
-                    speaking.ledger().went_away();
-                    tracing::warn!(redis = speaking.name, %error, "RedisUnavailable");
-                }
-            };
-            speaking.voice.serve(&speaking.source, requests, speaking.patience, changed).await;
-        });
-        runtime.spawn(ear::listen(Arc::clone(&server)));
+        server.connect(whereabouts);
         server
     }
 
-    /// Whether both directions work.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.voice.is_up() && self.ear.is_up()
+    /// Requests that may wait for one master.
+    pub(crate) fn requests_max(&self) -> usize {
+        self.limits.engine_requests_max
     }
 
-    /// For the metrics.
-    pub(crate) fn state(&self) -> StoreState {
-        let (requests, refused) = self.voice.figures();
-        let (rooms, repaired) = self.ledger().figures();
-        StoreState { name: self.name.clone(), is_up: self.is_ready(), rooms, requests, refused, repaired }
+    /// A line's voice came or went.
+    pub(crate) fn line_changed(self: &Arc<Self>, line: &Line, state: Result<(), &RedisError>) {
+        match state {
+            Ok(()) => {
+                tracing::info!(redis = line.name, "RedisConnected");
+                line.ear.bell.notify_one();
+                if self.leads_to(line, &self.keys.nodes()) {
+                    self.forget_trust();
+                    // Before others take this node for dead.
+                    self.renew_lease(|_| ());
+                }
+                self.tell_returned();
+            }
+            Err(error) => {
+                self.note(|ledger| ledger.went_away(line.number));
+                self.lines.doubt();
+                tracing::warn!(redis = line.name, %error, "RedisUnavailable");
+            }
+        }
+    }
+
+    fn tell_returned(&self) {
+        if let Some(correspondent) = self.correspondent.get() {
+            correspondent.returned(self);
+        }
     }
 
     /// A panic while the lock is held leaves the ledger usable: every room that is in doubt is read.
@@ -126,14 +146,12 @@ impl Server {
     }
 
     /// Lets the ledger take notice of something, and the ear do what follows from it.
-    fn note<T>(&self, notice: impl FnOnce(&mut Ledger) -> T) -> T {
+    pub(crate) fn note<T>(&self, notice: impl FnOnce(&mut Ledger) -> T) -> T {
         let mut ledger = self.ledger();
         let result = notice(&mut ledger);
-        let has_work = ledger.has_work();
+        let calls = ledger.calls();
         drop(ledger);
-        if has_work {
-            self.ear.bell.notify_one();
-        }
+        self.lines.call(&calls);
         result
     }
 
@@ -149,7 +167,7 @@ impl Server {
     /// This node has members in a room from now on.
     pub(crate) fn watch(&self, now: Timestamp, room: &RoomName, done: Completion<MessageId>) {
         self.saw(now);
-        if !self.voice.is_up() {
+        if !self.is_up_for(room) {
             return done.complete(Err(EngineError::Unavailable));
         }
         self.note(|ledger| ledger.watch(now, room, done));
@@ -159,11 +177,39 @@ impl Server {
         self.ledger().unwatch(self.now(), room);
     }
 
+    /// Whether the server of a room can be asked.
+    pub(crate) fn is_up_for(&self, room: &RoomName) -> bool {
+        self.lines.leading_to(self.keys.slot(room)).is_some_and(|line| line.voice.is_up())
+    }
+
+    /// Asks whoever has the keys that the command names. The answer may come before this returns.
+    pub(crate) fn ask(&self, command: Cmd, answer: Answer) {
+        self.send(Request::new(command, answer, false, self.patience));
+    }
+
+    /// The same, but what was done counts only once enough replicas have it.
+    pub(crate) fn ask_durably(&self, command: Cmd, answer: Answer) {
+        self.send(Request::new(command, answer, self.replicas_min > 0, self.patience));
+    }
+
+    /// Nobody is asked who is not known.
+    fn send(&self, request: Request) {
+        if let Some(line) = self.lines.leading_to(request.slot) {
+            line.voice.ask(request);
+        }
+    }
+
     pub(crate) fn tick(self: &Arc<Self>, now: Timestamp) {
         self.saw(now);
-        self.note(|ledger| ledger.tick(now, self.limits.examined_per_tick));
+        let has_to_show = self.note(|ledger| {
+            ledger.tick(now, self.limits.examined_per_tick);
+            ledger.has_to_show()
+        });
+        if has_to_show {
+            self.lines.call_all();
+        }
         if self.nodes().is_due(now, self.limits.node_lease_ms / 3) {
-            self.renew_lease();
+            self.renew_lease(|_| ());
         }
     }
 
@@ -171,9 +217,62 @@ impl Server {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The nodes that this server knows and whose lease has ended.
+    /// Held from looking whether the node has said goodbye until the lease is asked for: a goodbye that came in between
+    /// would be taken back by it. Apart from `nodes`, which an answer that comes at once, a refusal, may look at.
+    fn last_word(&self) -> MutexGuard<'_, ()> {
+        self.last_word.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What this node is known by.
+    pub(crate) fn own(&self) -> String {
+        self.nodes().own().to_owned()
+    }
+
+    /// Whether all nodes that live have had time to say so since the server answers. Before that, a node
+    /// that could not renew its lease must not be taken for dead.
+    fn is_settled(&self) -> bool {
+        let returned = *self.returned.lock().unwrap_or_else(PoisonError::into_inner);
+        returned.elapsed() > Duration::from_millis(self.limits.node_lease_ms / 2)
+    }
+
+    fn forget_trust(&self) {
+        *self.returned.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// The nodes that this server knows and that do not live.
     pub(crate) fn dead_nodes(&self) -> Vec<String> {
-        self.nodes().dead().to_vec()
+        if self.is_settled() { self.nodes().dead().map(str::to_owned).collect() } else { Vec::new() }
+    }
+
+    /// Those of them whose users do not count any more.
+    pub(crate) fn gone_nodes(&self) -> Vec<String> {
+        let now = self.now();
+        if self.is_settled() { self.nodes().gone(now).map(str::to_owned).collect() } else { Vec::new() }
+    }
+
+    /// Whether a node lived when this server was last asked.
+    pub(crate) fn lives(&self, node: &str) -> bool {
+        self.nodes().lives(node)
+    }
+
+    /// Whether a node lived when this server was last asked, or its users count all the same.
+    pub(crate) fn counts(&self, node: &str) -> bool {
+        let now = self.now();
+        let nodes = self.nodes();
+        nodes.lives(node) || !(nodes.is_stranger(node) || nodes.gone(now).any(|gone| gone == node))
+    }
+
+    /// Nodes were met that have users somewhere. Those that are not among all nodes, as after their server
+    /// lost what it knew, are entered there, so that it is found out whether they live.
+    pub(crate) fn met<'a>(&self, nodes: impl Iterator<Item = &'a str>) {
+        let known = self.nodes();
+        let strangers: Vec<_> = nodes.filter(|node| known.is_stranger(node)).collect();
+        drop(known);
+        if !strangers.is_empty() {
+            let mut enter = redis::cmd("SADD");
+            enter.arg(self.keys.nodes()).arg(strangers);
+            self.ask(enter, Box::new(|_| ()));
+        }
     }
 
     /// The nodes that live, without this one.
@@ -194,34 +293,44 @@ impl Server {
     /// Writes to another node; `unheard` is called if it does not listen, or the server does not
     /// answer. Letters follow each other, and the requests before them, in order.
     pub(crate) fn write(&self, node: &str, letter: &[u8], unheard: impl FnOnce() + Send + 'static) {
-        let mut command = redis::cmd("PUBLISH");
+        let mut command = redis::cmd("SPUBLISH");
         command.arg(self.keys.letters(node)).arg(letter);
         let answer = move |listeners| {
             if !matches!(listeners, Ok(Value::Int(1..))) {
                 unheard();
             }
         };
-        self.voice.ask(command, Box::new(answer));
+        self.ask(command, Box::new(answer));
     }
 
-    /// Says that this node lives, unless it said goodbye.
-    fn renew_lease(self: &Arc<Self>) {
-        // Held until it is asked: a goodbye that came in between would be taken back by it. An answer
-        // that comes at once is a refusal, which takes no lock.
-        let nodes = self.nodes();
-        let Some(said) = nodes.said() else { return };
-        let mut command = Script::Lease.call(&[self.keys.nodes(), self.keys.lease(nodes.own())]);
-        command.arg(nodes.own()).arg(self.limits.node_lease_ms).arg(self.keys.lease("")).arg(said);
+    /// Says that this node lives, unless it said goodbye, and asks who else does; then the rest is done, with whether
+    /// there was an answer.
+    pub(crate) fn renew_lease(self: &Arc<Self>, then: impl FnOnce(bool) + Send + 'static) {
+        let word = self.last_word();
+        let (node, said) = {
+            let nodes = self.nodes();
+            (nodes.own().to_owned(), nodes.said())
+        };
+        let Some(said) = said else {
+            drop(word);
+            return then(false);
+        };
+        let mut command = Script::Lease.call(&[self.keys.nodes(), self.keys.lease(&node)]);
+        command.arg(node).arg(self.limits.node_lease_ms).arg(self.keys.lease("")).arg(said);
         let server = Arc::clone(self);
         let answer = move |value: Result<Value, EngineError>| {
-            let Ok(Some(census)) = value.map(|value| Census::read(&value, server.now())) else { return };
+            let Ok(Some(census)) = value.map(|value| Census::read(&value, server.now())) else {
+                return then(false);
+            };
             let had_lived = census.had_lived;
             server.nodes().count(census);
-            if !had_lived && let Some(correspondent) = server.correspondent.get() {
-                correspondent.returned(&server);
+            if !had_lived {
+                server.forget_trust();
+                server.tell_returned();
             }
+            then(true);
         };
-        self.voice.ask(command, Box::new(answer));
+        self.ask(command, Box::new(answer));
     }
 
     /// Says that this node lives no more, and never again that it does. The answer comes when all before
@@ -229,11 +338,10 @@ impl Server {
     pub(crate) fn end_lease(&self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         let mut command = redis::cmd("DEL");
-        let mut nodes = self.nodes();
-        nodes.go();
-        command.arg(self.keys.lease(nodes.own()));
-        drop(nodes);
-        self.voice.ask(
+        let _word = self.last_word();
+        self.nodes().go();
+        command.arg(self.keys.lease(self.nodes().own()));
+        self.ask(
             command,
             Box::new(move |_| {
                 // Nobody waits any more.
@@ -253,7 +361,7 @@ impl Server {
             .arg(self.beginning.of_watched(self.now()).0)
             .arg(self.limits.room_forgotten_after_ms.max(1));
         let (server, room) = (Arc::clone(self), room.clone());
-        self.voice.ask(
+        self.ask(
             command,
             Box::new(move |value| {
                 let sight = value.and_then(|value| sight(&value));
@@ -301,7 +409,7 @@ impl Server {
             .arg(expired_up_to(&self.rules, room, now).0)
             .arg(self.beginning.of_watched(now).0);
         let (room, limits) = (room.clone(), Arc::clone(&self.limits));
-        self.voice.ask(
+        self.ask(
             command,
             Box::new(move |value| done.complete(value.and_then(|value| page(&room, &value, &limits)))),
         );
@@ -330,21 +438,36 @@ impl Server {
         }
     }
 
-    /// The ear hears.
-    pub(crate) fn hears(&self) {
-        tracing::info!(redis = self.name, "RedisHeard");
+    /// A line's ear hears.
+    pub(crate) fn hears(&self, line: &Line) {
+        tracing::info!(redis = line.name, "RedisHeard");
     }
 
-    /// The ear hears no more. Who waits to come in waits for the next connection, unless this one was
+    /// A line's ear hears no more. Who waits to come in waits for the next connection, unless this one was
     /// no good from the beginning.
-    pub(crate) fn deaf(&self, error: &RedisError, has_heard: bool) {
-        let mut ledger = self.ledger();
-        ledger.disconnected();
-        if !has_heard {
-            ledger.refuse_waiting();
+    pub(crate) fn deaf(&self, line: &Line, error: &RedisError, has_heard: bool) {
+        self.note(|ledger| {
+            ledger.disconnected(line.number);
+            if !has_heard {
+                ledger.refuse_waiting(line.number);
+            }
+        });
+        self.lines.doubt();
+        tracing::warn!(redis = line.name, %error, "RedisNotHeard");
+    }
+
+    /// A channel is not heard any more by a line.
+    pub(crate) fn unsubscribed(&self, line: &Line, channel: &str) {
+        let Some(room) = self.keys.room_of(channel) else { return };
+        let Ok(room) = RoomName::new(room, &self.limits) else { return };
+        if self.note(|ledger| ledger.unsubscribed(line.number, &room)) {
+            self.lines.doubt();
         }
-        drop(ledger);
-        tracing::warn!(redis = self.name, %error, "RedisNotHeard");
+    }
+
+    /// A room was to be heard by a line, and is not, or not for certain.
+    pub(crate) fn not_subscribed(&self, line: &Line, room: &RoomName) {
+        self.note(|ledger| ledger.not_subscribed(line.number, room));
     }
 }
 

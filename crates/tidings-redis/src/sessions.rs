@@ -8,7 +8,7 @@ mod letters;
 mod record;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::SystemTime;
 
 use redis::{Cmd, Value};
@@ -17,7 +17,10 @@ use tidings_core::sessions::{Away, Claim, Claimed, ELSEWHERE, Registry};
 use tidings_core::{EngineError, People, Post, SlotKey, Timestamp};
 use tidings_protocol::codes::ErrorCode;
 use tidings_protocol::{Attempt, Limits, ServerFrame, SessionId, UserId};
+use tokio::runtime::Handle;
 
+use crate::keys::{SESSION_GROUPS, session_group};
+use crate::listing::{answered, ask};
 use crate::placement::Placement;
 use crate::scripts::Script;
 use crate::server::Server;
@@ -37,6 +40,8 @@ pub(crate) struct Desk {
     limits: Arc<Limits>,
     people: OnceLock<Weak<People>>,
     open: Mutex<Open>,
+    reaping: Mutex<HashSet<String>>,
+    runtime: Handle,
 }
 
 /// Letters that wait for an answer, and askers who wait for ours. Bounded by the connections that ask.
@@ -67,6 +72,7 @@ impl SharedSessions {
         servers: &[Arc<Server>],
         placement: &Arc<Placement>,
         limits: &Arc<Limits>,
+        runtime: &Handle,
     ) -> Self {
         Self(Arc::new(Desk {
             node: node.to_owned(),
@@ -75,6 +81,8 @@ impl SharedSessions {
             limits: Arc::clone(limits),
             people: OnceLock::new(),
             open: Mutex::default(),
+            reaping: Mutex::default(),
+            runtime: runtime.clone(),
         }))
     }
 
@@ -91,21 +99,8 @@ impl SharedSessions {
 
 impl Registry for SharedSessions {
     fn keep(&self, session: SessionId, record: &Away) {
-        let desk = &self.0;
-        let (server, id) = desk.place(session);
-        let user = record.identity.user.as_ref().map_or("", |user| user.as_str());
-        let mut command = desk.call(server, Script::SessionKeep, &id, &[]);
-        command.arg(&desk.node).arg(record::write(record)).arg(user).arg(&id).arg(now_ms());
-        command.arg(server.keys.lease(""));
-        let desk = Arc::clone(desk);
-        server.voice.ask(
-            command,
-            Box::new(move |value| {
-                if let (Ok(Value::Int(0)), Some(people)) = (value, desk.people()) {
-                    people.sessions.supersede(session);
-                }
-            }),
-        );
+        let user = record.identity.user.as_ref().map_or("", |user| user.as_str()).to_owned();
+        self.0.keep(session, record::write(record), user, String::new());
     }
 
     fn leave(&self, session: SessionId, record: &Away) {
@@ -133,11 +128,13 @@ impl Registry for SharedSessions {
     }
 
     fn end_all_of(&self, user: &UserId) {
-        for server in &self.0.servers {
+        for (server, group) in
+            self.0.servers.iter().flat_map(|server| (0..SESSION_GROUPS).map(move |g| (server, g)))
+        {
             let mut ended = redis::cmd("SET");
-            ended.arg(server.keys.ended(user.as_str())).arg(now_ms());
+            ended.arg(server.keys.ended(group, user.as_str())).arg(now_ms());
             ended.arg("PX").arg(self.0.limits.session_window_ms.max(1));
-            server.voice.ask(ended, Box::new(|_| ()));
+            server.ask(ended, Box::new(|_| ()));
         }
         // Each node has its letters on every server; one is enough.
         let Some(server) = self.0.servers.first() else { return };
@@ -148,6 +145,32 @@ impl Registry for SharedSessions {
 }
 
 impl Desk {
+    /// Writes down that this node has a session. `dead`: a node that had it and does not live.
+    fn keep(self: &Arc<Self>, session: SessionId, record: String, user: String, dead: String) {
+        let (server, id) = self.place(session);
+        let mut command = self.call(server, Script::SessionKeep, &id, None);
+        command.arg(&self.node).arg(&record).arg(&user).arg(&id).arg(now_ms()).arg(dead);
+        let (desk, asked) = (Arc::clone(self), Arc::clone(server));
+        server.ask(
+            command,
+            Box::new(move |value| {
+                let Ok(Value::BulkString(owner)) = value else { return };
+                let owner = String::from_utf8_lossy(&owner).into_owned();
+                // Whether that one lives must not be judged by what was known before this node was cut off.
+                let again = Arc::clone(&asked);
+                asked.renew_lease(move |is_known| match again.lives(&owner) {
+                    _ if !is_known => {}
+                    true => {
+                        if let Some(people) = desk.people() {
+                            people.sessions.supersede(session);
+                        }
+                    }
+                    false => desk.keep(session, record, user, owner),
+                });
+            }),
+        );
+    }
+
     /// Whose turn it is: questions that nobody answered, and sessions of dead nodes.
     pub(crate) fn tick(self: &Arc<Self>, now: Timestamp) {
         let patience_us = self.limits.redis_timeout_ms.saturating_mul(1_000);
@@ -169,7 +192,9 @@ impl Desk {
         }
         for server in &self.servers {
             for node in server.dead_nodes() {
-                self.reap(server, &node);
+                if self.reaping().insert(node.clone()) {
+                    self.reap(server, &node);
+                }
             }
         }
     }
@@ -243,11 +268,11 @@ impl Desk {
     fn claim(self: &Arc<Self>, question: Question) {
         let claim = question.claim();
         let (server, id) = self.place(claim.session);
-        let mut command = self.call(server, Script::SessionClaim, &id, &[]);
+        let mut command = self.call(server, Script::SessionClaim, &id, None);
         command.arg(&self.node).arg(claim.user.as_ref().map_or("", |user| user.as_str()));
-        command.arg(&id).arg(question.holder()).arg(server.keys.lease("")).arg(server.keys.ended(""));
+        command.arg(&id).arg(question.holder()).arg(server.keys.ended(session_group(&id), ""));
         let (desk, asked) = (Arc::clone(self), Arc::clone(server));
-        server.voice.ask(command, Box::new(move |value| desk.claimed(&asked, question, value)));
+        server.ask(command, Box::new(move |value| desk.claimed(&asked, question, value)));
     }
 
     fn claimed(
@@ -261,6 +286,8 @@ impl Desk {
         match parts.as_slice() {
             [Value::Int(1)] => people.sessions.answer(question.claim(), Claimed::NotYours),
             [Value::Int(2), Value::BulkString(node)] => match String::from_utf8(node.clone()) {
+                // Nobody has to be asked who is known not to live.
+                Ok(node) if server.dead_nodes().contains(&node) => self.claim(question.held_by(node)),
                 Ok(node) => self.ask_holder(server, question, node),
                 Err(_) => self.give_up(question),
             },
@@ -349,11 +376,10 @@ impl Desk {
         let (server, id) = self.place(claim.session);
         match (result, asker) {
             (Claimed::Yours(away), Some(asker)) => {
-                let theirs = server.keys.sessions_of(&asker.node);
-                let mut command = self.call(server, Script::SessionGive, &id, &[theirs]);
+                let mut command = self.call(server, Script::SessionGive, &id, Some(&asker.node));
                 command.arg(&self.node).arg(&asker.node).arg(record::write(&away)).arg(&id);
                 // The letter follows the script on the same way.
-                server.voice.ask(command, Box::new(|_| ()));
+                server.ask(command, Box::new(|_| ()));
                 server.write(&asker.node, &Letter::Decided { token: asker.token }.encode(), || ());
             }
             // The asker waits no more, so the session waits for its client.
@@ -382,23 +408,40 @@ impl Desk {
 
     fn leave(&self, session: SessionId, record: &str, window_ms: u64) {
         let (server, id) = self.place(session);
-        let mut command = self.call(server, Script::SessionLeave, &id, &[]);
+        let mut command = self.call(server, Script::SessionLeave, &id, None);
         command.arg(&self.node).arg(record).arg(&id).arg(window_ms);
-        server.voice.ask(command, Box::new(|_| ()));
+        server.ask(command, Box::new(|_| ()));
     }
 
-    fn reap(&self, server: &Server, node: &str) {
-        let keys = [server.keys.sessions_of(node), server.keys.lease(node)];
-        let mut command = Script::SessionReap.call(&keys);
-        command.arg(node).arg(self.limits.session_window_ms.max(1));
-        command.arg(server.keys.session("")).arg(REAPED_AT_ONCE);
-        server.voice.ask(command, Box::new(|_| ()));
+    /// A dead node's sessions wait for their clients.
+    fn reap(self: &Arc<Self>, server: &Arc<Server>, node: &str) {
+        let mut answers = Vec::new();
+        for group in 0..SESSION_GROUPS {
+            let mut command = Script::SessionReap.call(&[server.keys.sessions_of(group, node)]);
+            command.arg(node).arg(self.limits.session_window_ms.max(1));
+            command.arg(server.keys.session(group, "")).arg(REAPED_AT_ONCE);
+            answers.push(ask(server, command));
+        }
+        let (desk, node) = (Arc::clone(self), node.to_owned());
+        self.runtime.spawn(async move {
+            for answer in answers {
+                let _ = answered(answer).await;
+            }
+            desk.reaping().remove(&node);
+        });
     }
 
-    fn call(&self, server: &Server, script: Script, id: &str, more: &[String]) -> Cmd {
-        let mut keys = vec![server.keys.session(id), server.keys.sessions_of(&self.node)];
-        keys.extend_from_slice(more);
-        script.call(&keys)
+    /// Nodes whose sessions are just being looked at.
+    fn reaping(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.reaping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call on a session; another node's sessions are concerned where one is given.
+    fn call(&self, server: &Server, script: Script, id: &str, other: Option<&str>) -> Cmd {
+        let (keys, group) = (&server.keys, session_group(id));
+        let mut names = vec![keys.session(group, id), keys.sessions_of(group, &self.node)];
+        names.extend(other.map(|other| keys.sessions_of(group, other)));
+        script.call(&names)
     }
 
     fn people(&self) -> Option<Arc<People>> {

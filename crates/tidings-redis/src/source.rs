@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisError,
-    TlsCertificates,
+    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo,
+    RedisError, TlsCertificates,
 };
 
 use crate::engine::ConfigError;
@@ -64,6 +64,22 @@ impl Source {
             Self::Address(client) => client.get_connection_info().addr().to_string(),
             Self::Sentinels { master, .. } => master.clone(),
         }
+    }
+
+    /// Another member of the same Cluster, at `host:port`; everything else is as for this one. `None` if
+    /// that is no address, or this is the way to a master by Sentinels.
+    pub(crate) fn beside(&self, address: &str) -> Option<Self> {
+        let Self::Address(client) = self else { return None };
+        let (host, port) = address.rsplit_once(':')?;
+        let (host, port) = (host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?);
+        let info = client.get_connection_info().clone();
+        let addr = match info.addr().clone() {
+            ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+                ConnectionAddr::TcpTls { host, port, insecure, tls_params }
+            }
+            _ => ConnectionAddr::Tcp(host, port),
+        };
+        Client::open(info.set_addr(addr)).ok().map(Self::Address)
     }
 
     /// The server as it can be connected to now.
@@ -146,6 +162,19 @@ mod tests {
         ] {
             assert_eq!(Source::read(address, None).unwrap().name(), name);
         }
+    }
+
+    #[test]
+    fn another_member_of_a_cluster_is_reached_in_the_same_way() {
+        let seed = Source::read("redis://ana:secret@10.0.0.1:7000", None).unwrap();
+        assert_eq!(seed.beside("10.0.0.2:7001").unwrap().name(), "10.0.0.2:7001");
+        assert_eq!(seed.beside("[::1]:7001").unwrap().name(), "::1:7001");
+        let Source::Address(client) = seed.beside("b.example:1").unwrap() else { panic!("an address") };
+        assert_eq!(client.get_connection_info().redis_settings().username(), Some("ana"));
+        for address in ["", "10.0.0.2", "10.0.0.2:x"] {
+            assert!(seed.beside(address).is_none(), "{address}");
+        }
+        assert!(Source::read("redis+sentinel://a:1/chat", None).unwrap().beside("b:1").is_none());
     }
 
     #[test]

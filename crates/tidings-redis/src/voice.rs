@@ -1,18 +1,20 @@
 //! The voice: the connection over which a Redis server is asked for things, many at a time.
 //!
-//! Owned by its server. One request follows another in the order of asking, and each is answered
-//! once. Refuses to wait: while the server is away, and past `engine_requests_max`, it says so at once.
+//! Owned by its line. One request follows another in the order of asking, and each is answered
+//! once. Refuses to wait: while the server is away, and past `engine_requests_max`, it says so at once. What a
+//! master of a Cluster does not do because it lies elsewhere, it hands to a guide.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use redis::{Arg, AsyncConnectionConfig, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use tidings_core::EngineError;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep;
 
 use crate::scripts::Script;
+use crate::slots::Slot;
 use crate::source::Source;
 
 /// Requests sent with one system call. More only make the first of them wait.
@@ -25,12 +27,83 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// What becomes of a request.
 pub(crate) type Answer = Box<dyn FnOnce(Result<Value, EngineError>) + Send>;
 
-/// Something to ask, and who wants to know.
+/// Something to ask, and who wants to know. Whatever becomes of it, it is answered once.
 pub(crate) struct Request {
     command: Cmd,
-    answer: Answer,
+    answer: Option<Answer>,
     /// What it did is to be on as many replicas as the settings say.
     durably: bool,
+    /// Where its keys lie.
+    pub(crate) slot: Slot,
+    /// The master that gives the slot away sent it to the one that gets it.
+    pub(crate) is_asking: bool,
+    /// It was sent on by a master that does not have the slot.
+    pub(crate) was_moved: bool,
+    /// Until then it may be led from one master to another.
+    pub(crate) deadline: Instant,
+}
+
+/// Why a master of a Cluster did nothing of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Astray {
+    /// The slot is that one's, at `host:port`.
+    Moved(String),
+    /// The slot is being given to that one, which has these keys already, or will.
+    Ask(String),
+    /// The keys are just moving.
+    Again,
+    /// The Cluster serves nobody for now.
+    Down,
+}
+
+/// Who finds another way for a request.
+pub(crate) type Guide<'a> = &'a (dyn Fn(Request, Astray) + Send + Sync);
+
+impl Request {
+    pub(crate) fn new(command: Cmd, answer: Answer, durably: bool, patience: Duration) -> Self {
+        let slot = slot_of(&command);
+        let deadline = Instant::now() + patience;
+        Self { command, answer: Some(answer), durably, slot, is_asking: false, was_moved: false, deadline }
+    }
+
+    fn answer(mut self, value: Result<Value, EngineError>) {
+        if let Some(answer) = self.answer.take() {
+            answer(value);
+        }
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            answer(Err(EngineError::Unavailable));
+        }
+    }
+}
+
+/// By the first key, or the channel: all of one command lie in one slot.
+fn slot_of(command: &Cmd) -> Slot {
+    let word = |index| match command.args_iter().nth(index) {
+        Some(Arg::Simple(word)) => word,
+        _ => &[],
+    };
+    Slot::of(if word(0) == b"EVALSHA" { word(3) } else { word(1) })
+}
+
+impl Astray {
+    pub(crate) fn read(error: &RedisError) -> Option<Self> {
+        let to = || error.redirect_node().map(|(address, _)| address.to_owned());
+        match error.kind() {
+            ErrorKind::Server(ServerErrorKind::Moved) => Some(Self::Moved(to()?)),
+            ErrorKind::Server(ServerErrorKind::Ask) => Some(Self::Ask(to()?)),
+            ErrorKind::Server(ServerErrorKind::TryAgain) => Some(Self::Again),
+            ErrorKind::Server(ServerErrorKind::ClusterDown) => Some(Self::Down),
+            // A script touched a key that is not there (any more), in a slot that is being given away. No
+            // script that may not be repeated touches a key that it does not declare.
+            _ if error.to_string().contains("non local key") => Some(Self::Again),
+            _ => None,
+        }
+    }
 }
 
 /// See the module.
@@ -60,24 +133,10 @@ impl Voice {
     }
 
     /// Asks. The answer may come before this returns.
-    pub(crate) fn ask(&self, command: Cmd, answer: Answer) {
-        self.request(Request { command, answer, durably: false });
-    }
-
-    /// The same, but what was done counts only once enough replicas have it.
-    pub(crate) fn ask_durably(&self, command: Cmd, answer: Answer) {
-        self.request(Request { command, answer, durably: self.replicas_min > 0 });
-    }
-
-    fn request(&self, request: Request) {
+    pub(crate) fn ask(&self, request: Request) {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let refused = match self.is_up() {
-            true => self.requests.try_send(request).err().map(mpsc::error::TrySendError::into_inner),
-            false => Some(request),
-        };
-        if let Some(request) = refused {
+        if !self.is_up() || self.requests.try_send(request).is_err() {
             self.refused.fetch_add(1, Ordering::Relaxed);
-            (request.answer)(Err(EngineError::Unavailable));
         }
     }
 
@@ -102,6 +161,7 @@ impl Voice {
         mut requests: mpsc::Receiver<Request>,
         patience: Duration,
         mut changed: impl FnMut(Result<(), &RedisError>),
+        guide: Guide<'_>,
     ) {
         let mut pause = PAUSE_MIN;
         loop {
@@ -110,8 +170,9 @@ impl Voice {
                     pause = PAUSE_MIN;
                     self.is_up.store(true, Ordering::Release);
                     changed(Ok(()));
+                    let wait = Wait::for_replicas(self.replicas_min, patience);
                     let error = tokio::select! {
-                        error = serve(connection, &mut requests, Wait::for_replicas(self.replicas_min, patience)) => error,
+                        error = serve(connection, &mut requests, wait, guide) => error,
                         () = self.again.notified() => None,
                     };
                     self.is_up.store(false, Ordering::Release);
@@ -122,7 +183,7 @@ impl Voice {
             }
             // Whoever asked while it was still up.
             while let Ok(request) = requests.try_recv() {
-                (request.answer)(Err(EngineError::Unavailable));
+                drop(request);
             }
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
@@ -154,6 +215,7 @@ async fn serve(
     mut connection: MultiplexedConnection,
     requests: &mut mpsc::Receiver<Request>,
     wait: Wait,
+    guide: Guide<'_>,
 ) -> Option<RedisError> {
     let mut batch = Vec::with_capacity(BATCH_REQUESTS);
     loop {
@@ -161,7 +223,7 @@ async fn serve(
             return None;
         }
         let unanswered = Batch(std::mem::take(&mut batch));
-        if let Err(error) = unanswered.send(&mut connection, wait).await {
+        if let Err(error) = unanswered.send(&mut connection, wait, guide).await {
             return Some(error);
         }
     }
@@ -185,18 +247,26 @@ impl Wait {
     }
 }
 
-/// Requests on their way. Whatever ends it, each is answered.
+/// Requests on their way.
 struct Batch(Vec<Request>);
 
 impl Batch {
-    async fn send(mut self, connection: &mut MultiplexedConnection, wait: Wait) -> Result<(), RedisError> {
+    async fn send(
+        mut self,
+        connection: &mut MultiplexedConnection,
+        wait: Wait,
+        guide: Guide<'_>,
+    ) -> Result<(), RedisError> {
         let mut missing = false;
         loop {
             let mut pipeline = redis::Pipeline::with_capacity(self.0.len());
             for request in &self.0 {
+                if request.is_asking {
+                    pipeline.cmd("ASKING");
+                }
                 pipeline.add_command(request.command.clone());
             }
-            let waits = self.0.iter().any(|request| request.durably);
+            let waits = wait.replicas_min > 0 && self.0.iter().any(|request| request.durably);
             if waits {
                 pipeline.cmd("WAIT").arg(wait.replicas_min).arg(wait.patience.as_millis().max(1));
             }
@@ -204,19 +274,22 @@ impl Batch {
             let is_durable = !waits || answers.pop().is_some_and(|replicas| wait.is_satisfied_by(&replicas));
             let mut broken = None;
             let mut again = Vec::new();
-            for (request, answer) in self.0.drain(..).zip(answers) {
+            let mut answers = answers.into_iter();
+            for request in self.0.drain(..) {
+                if request.is_asking {
+                    answers.next();
+                }
+                let Some(answer) = answers.next() else { break };
                 match answer.extract_error() {
-                    Ok(_) if request.durably && !is_durable => {
-                        (request.answer)(Err(EngineError::Unavailable))
-                    }
-                    Ok(value) => (request.answer)(Ok(value)),
+                    Ok(_) if request.durably && !is_durable => drop(request),
+                    Ok(value) => request.answer(Ok(value)),
                     // Somebody flushed the scripts, or it is another server than before. Nothing of
                     // the request was done.
                     Err(error) if !missing && is_unknown_script(&error) => again.push(request),
-                    Err(error) => {
-                        (request.answer)(Err(EngineError::Unavailable));
-                        broken = Some(error);
-                    }
+                    Err(error) => match Astray::read(&error) {
+                        Some(astray) => guide(request, astray),
+                        None => broken = Some(error),
+                    },
                 }
             }
             self.0 = again;
@@ -228,14 +301,6 @@ impl Batch {
             }
             missing = true;
             load_scripts(connection).await?;
-        }
-    }
-}
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        for request in self.0.drain(..) {
-            (request.answer)(Err(EngineError::Unavailable));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The engine over Redis in the suite that every engine passes: over one server and over three.
+//! The engine over Redis in the suite that every engine passes: over one server, over three, and over a
+//! Cluster.
 
 #[allow(dead_code, reason = "the other tests over Redis use the rest")]
 mod support;
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use support::cluster::Cluster;
 use support::{Redis, runtime, wait_for};
 use tidings_core::contract::Harness;
 use tidings_core::{Engine, Hub, RoomRules};
@@ -14,12 +16,12 @@ use tidings_protocol::{Limits, MessageId};
 use tidings_redis::{Beginning, Config, RedisEngine};
 
 /// An engine that has these servers for itself.
-fn engine_over(servers: &[Redis], rules: RoomRules, limits: Limits) -> Harness {
+fn engine_over(addresses: Vec<String>, rules: RoomRules, limits: Limits) -> Harness {
     static ENGINES: AtomicU64 = AtomicU64::new(0);
     let number = ENGINES.fetch_add(1, Ordering::Relaxed);
     let hub = Arc::new(Hub::new());
     let config = Config {
-        addresses: servers.iter().map(Redis::address).collect(),
+        addresses,
         root_certificate: None,
         replicas_min: 0,
         prefix: format!("suite-{number}"),
@@ -39,7 +41,8 @@ mod one_server {
 
     fn make(rules: RoomRules, limits: Limits) -> Harness {
         static SERVERS: OnceLock<[Redis; 1]> = OnceLock::new();
-        engine_over(SERVERS.get_or_init(|| [Redis::start(&[])]), rules, limits)
+        let servers = SERVERS.get_or_init(|| [Redis::start(&[])]);
+        engine_over(servers.iter().map(Redis::address).collect(), rules, limits)
     }
 
     tidings_core::engine_contract_tests!(make);
@@ -51,7 +54,18 @@ mod three_servers {
     fn make(rules: RoomRules, limits: Limits) -> Harness {
         static SERVERS: OnceLock<[Redis; 3]> = OnceLock::new();
         let servers = SERVERS.get_or_init(|| std::array::from_fn(|_| Redis::start(&[])));
-        engine_over(servers, rules, limits)
+        engine_over(servers.iter().map(Redis::address).collect(), rules, limits)
+    }
+
+    tidings_core::engine_contract_tests!(make);
+}
+
+mod a_cluster {
+    use super::*;
+
+    fn make(rules: RoomRules, limits: Limits) -> Harness {
+        static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+        engine_over(CLUSTER.get_or_init(Cluster::start).addresses(), rules, limits)
     }
 
     tidings_core::engine_contract_tests!(make);

@@ -7,10 +7,10 @@ use redis::Value;
 use tidings_core::{Completion, EngineError, Registry as Shared, RoomPresence, Timestamp};
 use tidings_protocol::{Limits, RoomName, UserId};
 
-use super::{Attendance, BURY_USERS, PAGE_USERS, Part, text};
+use super::{Attendance, BURY_USERS, PAGE_USERS, text};
 use crate::reports::Question;
 use crate::scripts::Script;
-use crate::server::numbers;
+use crate::server::{Server, numbers};
 
 impl Shared for Attendance {
     fn changed(&self, room: &RoomName, user: &UserId) {
@@ -33,7 +33,7 @@ impl Shared for Attendance {
             .arg(u8::from(types))
             .arg(self.limits.typing_timeout_ms.saturating_add(self.limits.typing_interval_ms))
             .arg(self.limits.typists_max);
-        part.server.voice.ask(command, Box::new(|_| ()));
+        part.server.ask(command, Box::new(|_| ()));
     }
 
     fn in_room(
@@ -44,7 +44,7 @@ impl Shared for Attendance {
         done: Completion<RoomPresence>,
     ) {
         let part = self.part(room.as_str());
-        if !part.server.voice.is_up() {
+        if !part.server.is_up_for(room) {
             return done.complete(Err(EngineError::Unavailable));
         }
         part.reports.ask(Question { room: room.clone(), after: after.cloned(), users_max, done });
@@ -55,16 +55,17 @@ impl Shared for Attendance {
         let Some(people) = self.people() else { return };
         let online: Vec<_> = users.iter().map(|user| people.presence.is_online_here(user)).collect();
         let gathering = Arc::new(Gathering::new(users, online, done));
-        for (index, part) in self.parts.iter().enumerate() {
+        for part in &self.parts {
             let places: Vec<_> = gathering.unknown(|user| std::ptr::eq(self.part_of_user(user), part));
-            for places in places.chunks(PAGE_USERS) {
-                let keys: Vec<_> =
-                    places.iter().map(|&place| part.server.keys.online(&gathering.users[place])).collect();
-                let mut command = Script::Online.call(&keys);
-                command.arg(self.parts[index].server.keys.lease(""));
-                let (gathering, places) = (Arc::clone(&gathering), places.to_vec());
-                let answer = move |value| gathering.answer(&places, value);
-                part.server.voice.ask(command, Box::new(answer));
+            for place in places {
+                let key = part.server.keys.online(&gathering.users[place]);
+                let mut command = redis::cmd("HKEYS");
+                command.arg(&key);
+                let (gathering, server) = (Arc::clone(&gathering), Arc::clone(&part.server));
+                let answer = move |value: Result<Value, EngineError>| {
+                    gathering.answer(place, value.map(|nodes| is_online(&server, key, &nodes)));
+                };
+                part.server.ask(command, Box::new(answer));
             }
         }
     }
@@ -84,30 +85,63 @@ impl Shared for Attendance {
             });
             done.complete(typists);
         };
-        part.server.voice.ask(command, Box::new(answer));
+        part.server.ask(command, Box::new(answer));
     }
 }
 
 impl Attendance {
     /// Asks who is in a room.
-    pub(super) fn ask_roll(&self, part: &Part, question: Question) {
+    pub(super) fn ask_roll(self: &Arc<Self>, index: usize, question: Question) {
+        let server = &self.parts[index].server;
+        if server.gone_nodes().is_empty() {
+            return self.ask_roll_of(index, question);
+        }
+        // One of those may have come back.
+        let attendance = Arc::clone(self);
+        server.renew_lease(move |is_known| match is_known {
+            true => attendance.ask_roll_of(index, question),
+            false => question.done.complete(Err(EngineError::Unavailable)),
+        });
+    }
+
+    fn ask_roll_of(&self, index: usize, question: Question) {
         let Question { room, after, users_max, done } = question;
+        let part = &self.parts[index];
         let keys = &part.server.keys;
         let mut command = Script::Roll.call(&[keys.here(&room), keys.nodes_in(&room)]);
         command
-            .arg(&*self.node)
-            .arg(room.as_str())
             .arg(self.channel(part, &room))
             .arg(after.as_ref().map_or("", |user| user.as_str()))
             .arg(users_max.min(PAGE_USERS))
-            .arg(keys.lease(""))
-            .arg(if part.is_settled(&self.limits) { BURY_USERS } else { 0 });
-        let limits = Arc::clone(&self.limits);
+            .arg(BURY_USERS)
+            .arg(part.server.gone_nodes());
+        let (limits, server) = (Arc::clone(&self.limits), Arc::clone(&part.server));
         let answer = move |value: Result<Value, EngineError>| {
-            done.complete(value.and_then(|value| page(&value, &limits).ok_or(EngineError::Unavailable)));
+            let page = value.and_then(|value| {
+                let (page, nodes) = page(&value, &limits).ok_or(EngineError::Unavailable)?;
+                server.met(nodes.iter().map(|node| &**node));
+                Ok(page)
+            });
+            done.complete(page);
         };
-        part.server.voice.ask(command, Box::new(answer));
+        part.server.ask(command, Box::new(answer));
     }
+}
+
+/// Whether some node that counts says that a user is online. What others said is forgotten.
+fn is_online(server: &Server, key: String, nodes: &Value) -> bool {
+    let Value::Array(nodes) = nodes else { return false };
+    let (gone, counting): (Vec<_>, Vec<_>) = {
+        let gone = server.gone_nodes();
+        nodes.iter().filter_map(text).partition(|node| gone.contains(node))
+    };
+    server.met(counting.iter().map(|node| &**node));
+    if !gone.is_empty() {
+        let mut forget = redis::cmd("HDEL");
+        forget.arg(key).arg(gone);
+        server.ask(forget, Box::new(|_| ()));
+    }
+    !counting.is_empty()
 }
 
 /// An answer that comes from several servers. Complete when nobody holds it any more.
@@ -130,18 +164,10 @@ impl Gathering {
         (0..self.users.len()).filter(|&place| !online[place] && holds(&self.users[place])).collect()
     }
 
-    fn answer(&self, places: &[usize], value: Result<Value, EngineError>) {
-        let answers = value.and_then(|value| match value {
-            Value::Array(answers) if answers.len() == places.len() => Ok(answers),
-            _ => Err(EngineError::Unavailable),
-        });
+    fn answer(&self, place: usize, is_online: Result<bool, EngineError>) {
         let mut online = self.online.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&mut *online, answers) {
-            (Ok(online), Ok(answers)) => {
-                for (&place, answer) in places.iter().zip(answers) {
-                    online[place] = answer == Value::Int(1);
-                }
-            }
+        match (&mut *online, is_online) {
+            (Ok(online), Ok(is_online)) => online[place] = is_online,
             (online, Err(error)) => *online = Err(error),
             (Err(_), Ok(_)) => {}
         }
@@ -162,9 +188,12 @@ impl Drop for Gathering {
     }
 }
 
-fn page(value: &Value, limits: &Limits) -> Option<RoomPresence> {
+/// A page, and the nodes that it was put together from.
+fn page(value: &Value, limits: &Limits) -> Option<(RoomPresence, Vec<String>)> {
     let Value::Array(parts) = value else { return None };
-    let [total @ Value::Int(_), complete @ Value::Int(_), Value::Array(entries)] = parts.as_slice() else {
+    let [total @ Value::Int(_), complete @ Value::Int(_), Value::Array(entries), Value::Array(nodes)] =
+        parts.as_slice()
+    else {
         return None;
     };
     let [total, complete] = numbers(&Value::Array(vec![total.clone(), complete.clone()])).ok()?;
@@ -174,11 +203,12 @@ fn page(value: &Value, limits: &Limits) -> Option<RoomPresence> {
         }
         _ => None,
     };
-    Some(RoomPresence {
+    let presence = RoomPresence {
         users: entries.chunks(2).filter_map(entry).collect(),
         total: usize::try_from(total).unwrap_or(usize::MAX),
         complete: complete == 1,
-    })
+    };
+    Some((presence, nodes.iter().filter_map(text).collect()))
 }
 
 fn user(value: &Value, limits: &Limits) -> Option<UserId> {

@@ -10,11 +10,14 @@ use std::time::Duration;
 use redis::Value;
 use tidings_core::{EngineError, People, Presence, Timestamp};
 use tidings_protocol::{RoomName, UserId};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::{Attendance, BURY_USERS, PAGE_USERS, Part, Refreshing, text};
+use super::{Attendance, BURY_USERS, Part, Refreshing, text};
+use crate::keys::SESSION_GROUPS;
 use crate::listing::{answered, ask};
 use crate::scripts::Script;
+use crate::server::numbers;
 
 /// How long a node that stops waits until its last reports are out, and then for its last answers.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -36,8 +39,8 @@ impl Attendance {
             let mut command = redis::cmd("SET");
             command.arg(part.server.keys.leaving(&self.node)).arg("").arg("PX").arg(grace_ms);
             answers.push(ask(&part.server, command));
-            for keys in self.online_on(part).chunks(PAGE_USERS) {
-                let mut command = Script::OnlineEnds.call(keys);
+            for key in self.online_on(part) {
+                let mut command = Script::OnlineEnds.call(&[key]);
                 command.arg(&*self.node).arg(grace_ms);
                 answers.push(ask(&part.server, command));
             }
@@ -105,38 +108,91 @@ impl Attendance {
                 registry.online_changed(&user);
             }
         };
-        part.server.voice.ask(expire, Box::new(answer));
+        part.server.ask(expire, Box::new(answer));
     }
 
     /// Takes the users of dead nodes out of a server's rooms, and tells who has gone.
     pub(super) async fn bury(self: Arc<Self>, index: usize) {
         let part = &self.parts[index];
-        let keys = &part.server.keys;
+        let (sender, asked) = oneshot::channel();
+        // One of those may have come back.
+        part.server.renew_lease(move |is_known| _ = sender.send(is_known));
+        let is_known = asked.await.unwrap_or(false);
+        let gone = if is_known { part.server.gone_nodes() } else { Vec::new() };
         let mut calls_left = self.limits.examined_per_tick.div_ceil(BURY_USERS);
-        'nodes: for node in part.server.dead_nodes() {
-            loop {
-                if calls_left == 0 {
-                    break 'nodes;
-                }
-                calls_left -= 1;
-                let mut command = Script::Bury.call(&[keys.nodes()]);
-                command.arg(&node).arg(keys.lease(&node)).arg(keys.prefix()).arg(BURY_USERS);
-                match answered(ask(&part.server, command)).await {
-                    Ok(Value::Int(1)) => {}
-                    Ok(_) => break,
-                    Err(_) => break 'nodes,
-                }
+        for node in gone {
+            match self.bury_node(part, &node, &mut calls_left).await {
+                Ok(true) => self.forget_node(part, &node).await,
+                Ok(false) => {}
+                Err(_) => break,
             }
         }
         part.burying.store(false, Ordering::Release);
     }
 
+    /// Says whether the node has no users any more.
+    async fn bury_node(&self, part: &Part, node: &str, calls_left: &mut usize) -> Result<bool, EngineError> {
+        let keys = &part.server.keys;
+        while *calls_left > 0 {
+            let mut command = redis::cmd("SRANDMEMBER");
+            command.arg(keys.rooms_of(node));
+            let Some(name) = text(&answered(ask(&part.server, command)).await?) else { return Ok(true) };
+            let is_left = match RoomName::new(&name, &self.limits) {
+                Ok(room) => self.bury_in(part, node, &room, calls_left).await?,
+                Err(_) => true,
+            };
+            if is_left {
+                let mut command = redis::cmd("SREM");
+                command.arg(keys.rooms_of(node)).arg(&name);
+                answered(ask(&part.server, command)).await?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Says whether the node has no users in the room any more.
+    async fn bury_in(
+        &self,
+        part: &Part,
+        node: &str,
+        room: &RoomName,
+        calls_left: &mut usize,
+    ) -> Result<bool, EngineError> {
+        let keys = &part.server.keys;
+        while *calls_left > 0 {
+            *calls_left -= 1;
+            let mut command = Script::Bury.call(&[keys.here(room), keys.nodes_in(room)]);
+            command.arg(node).arg(self.channel(part, room)).arg(BURY_USERS);
+            let [_, has_more] = numbers(&answered(ask(&part.server, command)).await?)?;
+            if has_more == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes a node that has no users out of all nodes, if it has no sessions either.
+    async fn forget_node(&self, part: &Part, node: &str) {
+        let keys = &part.server.keys;
+        let asked = |group| {
+            let mut command = redis::cmd("EXISTS");
+            command.arg(keys.sessions_of(group, node));
+            ask(&part.server, command)
+        };
+        let answers: Vec<_> = (0..SESSION_GROUPS).map(asked).collect();
+        for answer in answers {
+            if answered(answer).await != Ok(Value::Int(0)) {
+                return;
+            }
+        }
+        let mut forget = redis::cmd("SREM");
+        forget.arg(keys.nodes()).arg(node);
+        let _ = answered(ask(&part.server, forget)).await;
+    }
+
     /// All that this node has is on a server again.
     pub(super) fn all_entered(self: &Arc<Self>, index: usize) {
         let part = &self.parts[index];
-        let mut forget = redis::cmd("DEL");
-        forget.arg(part.server.keys.reaped(&self.node));
-        part.server.voice.ask(forget, Box::new(|_| ()));
         if part.auditing.load(Ordering::Acquire) {
             tokio::spawn(Arc::clone(self).audit(index));
         }

@@ -9,6 +9,8 @@ use tidings_core::{Completion, Doubt, EngineError, Hole, Hub};
 use tidings_protocol::{Message, MessageId, RoomName};
 
 use super::proofs::Proof;
+use crate::routes::LineNumber;
+use crate::slots::Slot;
 
 /// Announcements kept of one room while its log is read. Beyond: the oldest is dropped, and the log
 /// is read once more.
@@ -38,6 +40,11 @@ pub(super) struct Entry {
     pub(super) hole: Option<Hole>,
     /// Tells it from an earlier entry of the same room.
     pub(super) life: u64,
+    pub(super) slot: Slot,
+    /// By which line it is heard, if it is not deaf.
+    pub(super) line: Option<LineNumber>,
+    /// Tells what is heard from now on from what an earlier subscription could hear.
+    pub(super) connection: u64,
 }
 
 /// Whether the room is still wanted.
@@ -62,7 +69,7 @@ pub(super) enum Ear {
 }
 
 impl Entry {
-    pub(super) const fn new(life: u64, proof: Proof) -> Self {
+    pub(super) const fn new(life: u64, slot: Slot, connection: u64, proof: Proof) -> Self {
         Self {
             ear: Ear::Deaf,
             seen: None,
@@ -76,6 +83,9 @@ impl Entry {
             is_timed: false,
             hole: None,
             life,
+            slot,
+            line: None,
+            connection,
         }
     }
 
@@ -90,7 +100,8 @@ impl Entry {
 
     /// Nothing is heard any more, and no answer is to come. What was heard last the next server may
     /// not know.
-    pub(super) fn go_deaf(&mut self) {
+    pub(super) fn go_deaf(&mut self, connection: u64) {
+        (self.line, self.connection) = (None, connection);
         (self.ear, self.reading, self.strange) = (Ear::Deaf, None, None);
         self.held.drain(..).for_each(|message| self.proof.raise(message.id));
         self.proof.doubt();

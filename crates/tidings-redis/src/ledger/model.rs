@@ -10,7 +10,10 @@ use tidings_core::recovery::{self, Gap};
 use tidings_core::{Completion, Doubt, EngineError, Event, Hole, Hub, Inbox, Page, Timestamp};
 use tidings_protocol::{GapReason, Limits, Message, MessageId, Payload, RoomName};
 
+use super::Ways;
 use super::{Ledger, Look, Missing, Sight, Task};
+use crate::keys::Keys;
+use crate::routes::Routes;
 use crate::wire::Heard;
 
 /// Messages in one page of the model's log: few, so that pages follow each other.
@@ -18,6 +21,11 @@ const PAGE: usize = 3;
 
 pub(super) fn room() -> RoomName {
     RoomName::new("general", &Limits::default()).unwrap()
+}
+
+/// One line leads everywhere.
+fn ways() -> Ways {
+    Ways { keys: Keys::new("t"), routes: Arc::new(Routes::all_by(0)) }
 }
 
 /// What a channel carries.
@@ -192,7 +200,7 @@ impl World {
         hub.connect(shards.iter().map(|shard| Arc::clone(&shard.letters) as Arc<dyn Inbox>).collect());
         let limits = Limits { engine_linger_ms: 0, engine_check_ms: 1_000, ..Limits::default() };
         Self {
-            ledger: Ledger::new(Arc::clone(&hub), &limits),
+            ledger: Ledger::new(Arc::clone(&hub), &limits, ways()),
             hub,
             now: 1_000,
             store: Store { head: 1, ..Store::default() },
@@ -302,7 +310,7 @@ impl World {
 
     /// The ear does some work.
     pub(super) fn work(&mut self) -> bool {
-        let tasks = self.ledger.next_work(2);
+        let tasks = self.ledger.next_work(0, 2);
         for (_, task) in &tasks {
             if *task != Task::Look {
                 self.subscribed = *task == Task::Subscribe;
@@ -354,7 +362,7 @@ impl World {
         // What was answered before is heard before.
         while self.answer() {}
         self.refuse_all();
-        self.ledger.went_away();
+        self.ledger.went_away(0);
     }
 
     /// No question under way is answered.
@@ -374,7 +382,7 @@ impl World {
     pub(super) fn break_ear(&mut self) {
         self.subscribed = false;
         self.ear.clear();
-        self.ledger.disconnected();
+        self.ledger.disconnected(0);
     }
 
     /// A replica takes over that lacks the last messages.

@@ -113,10 +113,20 @@ impl Proofs {
         }
     }
 
-    /// The server went away: whoever comes in its place is to be asked about all of them.
-    pub(super) fn show_all(&mut self) {
-        self.ids.values_mut().for_each(Proof::doubt);
-        self.to_show = self.ids.keys().cloned().collect();
+    /// The server of some rooms went away: whoever comes in its place is to be asked about all of them.
+    pub(super) fn show_all(&mut self, concerns: impl Fn(&RoomName) -> bool) {
+        for (room, proof) in self.ids.iter_mut().filter(|(room, _)| concerns(room)) {
+            proof.doubt();
+            self.to_show.push_back(room.clone());
+        }
+        if self.to_show.len() > self.ids.len() {
+            self.to_show = self
+                .ids
+                .iter()
+                .filter(|(_, proof)| proof.is_doubted())
+                .map(|(room, _)| room.clone())
+                .collect();
+        }
     }
 
     /// The server did not answer.

@@ -16,7 +16,7 @@ local function tear(meta, channel, after, before)
   local told_after = after
   if known_before and known_before >= after then after = known_after end
   redis.call('HSET', meta, 'hole_after', text(after), 'hole_before', text(before))
-  redis.call('PUBLISH', channel, 'h ' .. text(told_after) .. ' ' .. text(before) .. '\n')
+  redis.call('SPUBLISH', channel, 'h ' .. text(told_after) .. ' ' .. text(before) .. '\n')
 end
 
 -- Where the room's log ends, given what its meta says. A caller who has seen a greater id proves

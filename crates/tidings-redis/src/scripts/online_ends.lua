@@ -1,13 +1,6 @@
--- A node stops: users who are online by it alone stay so for the grace.
--- KEYS: for each user the nodes by which they are online
+-- A node stops: a user who is online by it alone stays so for the grace.
+-- KEYS: 1 the nodes by which the user is online
 -- ARGV: 1 the node, 2 the grace (ms)
-for _, key in ipairs(KEYS) do
-  if redis.call('HEXISTS', key, ARGV[1]) == 1 then
-    if redis.call('HLEN', key) == 1 then
-      redis.call('PEXPIRE', key, ARGV[2])
-    else
-      redis.call('HDEL', key, ARGV[1])
-    end
-  end
-end
-return 0
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
+if redis.call('HLEN', KEYS[1]) == 1 then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return redis.call('HDEL', KEYS[1], ARGV[1])

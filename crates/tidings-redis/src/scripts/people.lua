@@ -1,11 +1,9 @@
 -- What the scripts on presence share. The users of a room are a sorted set, `here`, whose scores are all 0,
 -- so that it is in the order of their names. What each node has of them is a hash beside it,
--- `here:<node>`, from user to connections (0 within the grace). `nodes` are the nodes that have any; a
--- node's own set names the rooms in which it has any.
-
--- Whether a node's users count: it lives, or stopped so lately that they may come to other nodes unseen.
-local function counts(lease)
-  return redis.call('EXISTS', lease, lease .. ':leaving') > 0
+-- `here:<node>`, from user to connections (0 within the grace). `nodes` are the nodes that have any, and
+-- `reaped` those whose users were told to have left because the node was dead.
+local function reaped_of(nodes)
+  return nodes:sub(1, -6) .. 'reaped'
 end
 
 -- Whether a node other than this one has the user.
@@ -27,12 +25,12 @@ local function tell(channel, here, joined, left)
       names[#names + 1] = user
     end
   end
-  redis.call('PUBLISH', channel, table.concat(head, ' ') .. '\n' .. table.concat(names))
+  redis.call('SPUBLISH', channel, table.concat(head, ' ') .. '\n' .. table.concat(names))
 end
 
 -- The node is dead: takes at most `most` of its users out of a room, and tells who has gone.
--- `lease` is the name of that lease. Gives how many there were.
-local function bury(here, nodes, room, channel, node, lease, most)
+-- Gives how many there were.
+local function bury(here, nodes, channel, node, most)
   local users = redis.call('HRANDFIELD', here .. ':' .. node, most)
   local left = {}
   if #users > 0 then
@@ -45,12 +43,10 @@ local function bury(here, nodes, room, channel, node, lease, most)
       end
     end
     -- Should the node come back, the others have to be told of its users anew.
-    redis.call('SET', lease .. ':reaped', '', 'EX', 86400)
-  end
-  if redis.call('EXISTS', here .. ':' .. node) == 0 then
-    redis.call('SREM', nodes, node)
-    redis.call('SREM', lease .. ':rooms', room)
+    redis.call('SADD', reaped_of(nodes), node)
+    redis.call('EXPIRE', reaped_of(nodes), 3600)
   end
   tell(channel, here, {}, left)
+  if redis.call('EXISTS', here .. ':' .. node) == 0 then redis.call('SREM', nodes, node) end
   return #users
 end

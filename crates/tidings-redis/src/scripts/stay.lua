@@ -1,8 +1,9 @@
 -- A node says how many connections users have to a room there. Who came first of all, or went last of all,
 -- is told.
--- KEYS: 1 users, 2 this node's users, 3 nodes in the room, 4 rooms of this node, 5 (left out if the users'
---       coming may be news) there if this node's users were told to have left
--- ARGV: 1 node, 2 room, 3 channel (empty: nothing is told), then user and connections (-: gone), repeated
+-- KEYS: 1 users, 2 this node's users, 3 nodes in the room
+-- ARGV: 1 node, 2 channel (empty: nothing is told), 3 whether the users' coming is news: 1, or 0 if they were
+--       entered before, unless they were told to have left since; then user and connections (-: gone), repeated
+-- Gives how many users the node has in the room.
 local here, own = KEYS[1], KEYS[2]
 local joined, left = {}, {}
 local added, removed, nodes = 0, 0, nil
@@ -22,14 +23,12 @@ for i = 4, #ARGV, 2 do
     end
   end
 end
-local users = added + removed > 0 and redis.call('HLEN', own)
+if ARGV[3] == '0' and #joined > 0 and redis.call('SISMEMBER', reaped_of(KEYS[3]), ARGV[1]) == 0 then joined = {} end
+tell(ARGV[2], here, joined, left)
+local users = redis.call('HLEN', own)
 if added > 0 and users == added then
   redis.call('SADD', KEYS[3], ARGV[1])
-  redis.call('SADD', KEYS[4], ARGV[2])
 elseif removed > 0 and users == 0 then
   redis.call('SREM', KEYS[3], ARGV[1])
-  redis.call('SREM', KEYS[4], ARGV[2])
 end
-if KEYS[5] and redis.call('EXISTS', KEYS[5]) == 0 then joined = {} end
-tell(ARGV[3], here, joined, left)
-return 0
+return users

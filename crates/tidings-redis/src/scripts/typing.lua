@@ -10,5 +10,5 @@ elseif redis.call('ZSCORE', KEYS[1], ARGV[3]) or redis.call('ZCARD', KEYS[1]) < 
   redis.call('ZADD', KEYS[1], text(now + tonumber(ARGV[5])), ARGV[3])
   redis.call('PEXPIRE', KEYS[1], ARGV[5])
 end
-redis.call('PUBLISH', ARGV[1], 'e t ' .. ARGV[4] .. ' ' .. text(#ARGV[2]) .. '\n' .. ARGV[2] .. ARGV[3])
+redis.call('SPUBLISH', ARGV[1], 'e t ' .. ARGV[4] .. ' ' .. text(#ARGV[2]) .. '\n' .. ARGV[2] .. ARGV[3])
 return 0

@@ -1,5 +1,8 @@
 //! Real Redis servers for tests, on free ports of this machine.
 
+#[allow(dead_code, reason = "not every test needs a Cluster")]
+pub(crate) mod cluster;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -24,8 +27,12 @@ pub(crate) struct Redis {
 impl Redis {
     /// A server that keeps nothing on disk, unless the settings say otherwise.
     pub(crate) fn start(settings: &[&str]) -> Self {
+        Self::start_at(free_port(), settings)
+    }
+
+    fn start_at(port: u16, settings: &[&str]) -> Self {
         let mut redis = Self {
-            port: free_port(),
+            port,
             directory: tempfile::tempdir().expect("there is room for a directory"),
             settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
             guard: None,
@@ -33,6 +40,19 @@ impl Redis {
         };
         redis.launch();
         redis
+    }
+
+    /// A member of a Cluster to come. The port on which members speak with each other is this one's and 10,000.
+    pub(crate) fn start_member(settings: &[&str]) -> Self {
+        for _ in 0..100 {
+            let port = free_port();
+            let bus = port.checked_add(10_000).and_then(|bus| TcpListener::bind(("127.0.0.1", bus)).ok());
+            if bus.is_some() {
+                drop(bus);
+                return Self::start_at(port, settings);
+            }
+        }
+        panic!("there are two ports 10,000 apart");
     }
 
     pub(crate) fn address(&self) -> String {

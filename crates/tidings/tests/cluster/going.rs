@@ -58,7 +58,7 @@ fn nodes_without_members_of_a_room_hear_nothing_of_it() {
     for _ in 0..20 {
         crowd.say(1, "here");
     }
-    let listeners = || servers[0].command(&["PUBSUB", "NUMSUB", "tidings:{here}:live"]);
+    let listeners = || servers[0].command(&["PUBSUB", "SHARDNUMSUB", "tidings:{here}:live"]);
     let count = |text: String| text.lines().last().map(str::to_owned);
     assert_eq!(count(listeners()).as_deref(), Some("1"));
     let records = crowd.finish("members on one node", 2);

@@ -17,3 +17,4 @@ mod failover;
 mod going;
 mod nodes;
 mod servers;
+mod slots;

@@ -19,8 +19,14 @@ pub(crate) struct Nodes {
 impl Nodes {
     /// So many nodes over these servers.
     pub(crate) fn start(count: usize, servers: &[Redis], flags: &[&str]) -> Self {
+        let addresses: Vec<_> = servers.iter().map(Redis::address).collect();
+        Self::around(count, &addresses, flags)
+    }
+
+    /// So many nodes that are given these addresses.
+    pub(crate) fn around(count: usize, addresses: &[String], flags: &[&str]) -> Self {
         let mut all = vec!["--engine".to_owned(), "redis".to_owned()];
-        all.extend(servers.iter().flat_map(|server| ["--redis".to_owned(), server.address()]));
+        all.extend(addresses.iter().flat_map(|address| ["--redis".to_owned(), address.clone()]));
         all.extend(flags.iter().map(|&flag| flag.to_owned()));
         let mut nodes = Self { processes: Vec::new(), urls: Arc::default(), flags: all };
         for index in 0..count {

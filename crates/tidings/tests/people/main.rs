@@ -125,7 +125,7 @@ fn users_of_a_node_that_is_killed_are_told_to_have_left_once_by_those_who_are_le
         assert_eq!(list(url), ["ana", "ben"]);
         assert_eq!(get(url, "/presence?user=ben&user=eva"), json!({"online": ["ben"]}));
     }
-    wait_for("nobody takes the node for known", || redis.command(&["SCARD", "tidings:nodes"]) == "2");
+    wait_for("nobody takes the node for known", || redis.command(&["SCARD", "tidings:{nodes}"]) == "2");
     let mut zoe = Person::enter(&west, "zoe");
     ana.hears(&told("user_joined", "zoe"));
     assert_eq!(ana.told, [told("user_left", "eva"), told("user_joined", "zoe")]);
@@ -153,7 +153,7 @@ fn a_rolling_restart_is_not_seen_by_those_who_watch() {
         ben = Person::enter(&new_url, "ben");
         let (code, log) = old.end();
         assert_eq!(code, Some(0), "{log}");
-        wait_for("the old node is forgotten", || redis.command(&["SCARD", "tidings:nodes"]) == "2");
+        wait_for("the old node is forgotten", || redis.command(&["SCARD", "tidings:{nodes}"]) == "2");
         assert_eq!(list(&south), ["ana", "ben"]);
         (old, url) = (new, new_url);
     }

@@ -253,14 +253,9 @@ fn a_session_says_something_by_http_on_any_node_wherever_it_is() {
     ana.0.close(1000, "").unwrap();
     drop(ana);
     wait_for("the session is away", || {
-        nodes
-            .redis
-            .command(&[
-                "HGET",
-                &format!("tidings:session:{}", session["session_id"].as_str().unwrap()),
-                "owner",
-            ])
-            .is_empty()
+        let id = session["session_id"].as_str().unwrap();
+        let key = nodes.redis.command(&["KEYS", &format!("tidings:{{s*}}:session:{id}")]);
+        nodes.redis.command(&["HGET", &key, "owner"]).is_empty()
     });
     let again = send();
     assert_eq!(again.status, 200, "{}", again.text());
@@ -299,7 +294,7 @@ fn sessions_live_on_when_redis_forgets_them() {
     let (ana, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
     nodes.redis.command(&["FLUSHALL"]);
     wait_for("the node has told of its sessions again", || {
-        !nodes.redis.command(&["KEYS", "tidings:session:*"]).is_empty()
+        !nodes.redis.command(&["KEYS", "tidings:{s*}:session:*"]).is_empty()
     });
     drop(ana);
     let (_, resumed) = nodes.hello(1, &json!({ "session_id": session["session_id"] }));

@@ -1,0 +1,314 @@
+//! The lines of a server, and how what is asked finds the right one.
+//!
+//! An independent server has one line. A Cluster has one to each master; which slots these have is asked for
+//! (`topology.rs`), and corrected by whoever says that something lies elsewhere. Refuses to ask in circles:
+//! a request that is led from one to another has a deadline, and pauses.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use redis::RedisError;
+use tidings_core::engine::StoreState;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::line::Line;
+use crate::routes::{LineNumber, NOWHERE, Routes};
+use crate::server::{Server, Whereabouts};
+use crate::slots::Slot;
+use crate::source::Source;
+use crate::topology::{self, Topology};
+use crate::voice::{Astray, Request};
+
+/// Before a request is repeated that was sent to a master which cannot be asked yet, or whose keys are moving.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A line without slots is kept for so long: a master that is just given its first one is asked for the
+/// keys that have moved already.
+const WITHOUT_SLOTS: Duration = Duration::from_secs(60);
+
+/// See the module.
+pub(crate) struct Lines {
+    routes: Arc<Routes>,
+    known: RwLock<Known>,
+    /// Of a Cluster; empty for an independent server.
+    seeds: Vec<Arc<Source>>,
+    /// Rung when the topology may have changed.
+    pub(crate) doubted: Notify,
+    /// Slots that got another line since the ledger was told.
+    rerouted: Mutex<HashSet<Slot>>,
+    /// Requests that pause.
+    pausing: AtomicUsize,
+    runtime: Handle,
+}
+
+#[derive(Default)]
+struct Known {
+    lines: BTreeMap<LineNumber, Arc<Line>>,
+    next: LineNumber,
+    /// Every slot has a master.
+    is_covered: bool,
+}
+
+impl Lines {
+    pub(crate) fn one(runtime: &Handle) -> Self {
+        let known = Known { is_covered: true, ..Known::default() };
+        Self::new(Routes::all_by(0), known, Vec::new(), runtime)
+    }
+
+    pub(crate) fn of_cluster(seeds: Vec<Arc<Source>>, runtime: &Handle) -> Self {
+        Self::new(Routes::all_by(NOWHERE), Known::default(), seeds, runtime)
+    }
+
+    fn new(routes: Routes, known: Known, seeds: Vec<Arc<Source>>, runtime: &Handle) -> Self {
+        Self {
+            routes: Arc::new(routes),
+            known: RwLock::new(known),
+            seeds,
+            doubted: Notify::new(),
+            rerouted: Mutex::default(),
+            pausing: AtomicUsize::new(0),
+            runtime: runtime.clone(),
+        }
+    }
+
+    pub(crate) fn routes(&self) -> &Arc<Routes> {
+        &self.routes
+    }
+
+    pub(crate) fn seeds(&self) -> &[Arc<Source>] {
+        &self.seeds
+    }
+
+    pub(crate) fn leading_to(&self, slot: Slot) -> Option<Arc<Line>> {
+        self.known().lines.get(&self.routes.line_of(slot)).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Line>> {
+        self.known().lines.values().cloned().collect()
+    }
+
+    /// Whether everything can be asked and is heard.
+    pub(crate) fn are_ready(&self) -> bool {
+        let known = self.known();
+        known.is_covered && known.lines.values().all(|line| line.is_up() || !line.has_slots())
+    }
+
+    /// These have work.
+    pub(crate) fn call(&self, numbers: &[LineNumber]) {
+        if !numbers.is_empty() {
+            let known = self.known();
+            numbers
+                .iter()
+                .filter_map(|number| known.lines.get(number))
+                .for_each(|line| line.ear.bell.notify_one());
+        }
+    }
+
+    pub(crate) fn call_all(&self) {
+        self.known().lines.values().for_each(|line| line.ear.bell.notify_one());
+    }
+
+    /// The topology may have changed.
+    pub(crate) fn doubt(&self) {
+        self.doubted.notify_one();
+    }
+
+    /// A panic while the lock is held leaves all lines usable.
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known_mut(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Server {
+    /// The first line, or the task that finds out which ones there are.
+    pub(crate) fn connect(self: &Arc<Self>, whereabouts: Whereabouts) {
+        match whereabouts {
+            Whereabouts::Independent(source) => {
+                let mut known = self.lines.known_mut();
+                self.add_line(&mut known, *source, true);
+            }
+            Whereabouts::Cluster(_) => {
+                self.lines.runtime.spawn(topology::follow(Arc::clone(self)));
+            }
+        }
+    }
+
+    fn add_line(self: &Arc<Self>, known: &mut Known, source: Source, has_slots: bool) -> LineNumber {
+        let number = known.next;
+        known.next += 1;
+        let line = Line::start(self, number, source, has_slots, &self.lines.runtime);
+        known.lines.insert(number, line);
+        number
+    }
+
+    /// The line to an address, which may have to be made.
+    fn line_at(self: &Arc<Self>, known: &mut Known, address: &str, has_slots: bool) -> Option<LineNumber> {
+        if let Some(line) = known.lines.values().find(|line| line.name == address) {
+            if has_slots {
+                line.set_has_slots(true);
+            }
+            return Some(line.number);
+        }
+        let source = self.lines.seeds.first()?.beside(address)?;
+        Some(self.add_line(known, source, has_slots))
+    }
+
+    /// Whether a channel or key lies where a line leads.
+    pub(crate) fn leads_to(&self, line: &Line, name: &str) -> bool {
+        self.lines.routes.line_of(Slot::of(name.as_bytes())) == line.number
+    }
+
+    /// A channel of this node's own that lies where a line leads.
+    pub(crate) fn probe_through(&self, line: &Line) -> Option<String> {
+        if !self.lines.routes.leads_somewhere(line.number) {
+            return None;
+        }
+        let node = self.own();
+        (0..).map(|tag| self.keys.probe(tag, &node)).find(|channel| self.leads_to(line, channel))
+    }
+
+    /// A master did nothing of a request, and said why.
+    pub(crate) fn guide(self: &Arc<Self>, line: &Line, mut request: Request, astray: Astray) {
+        if self.lines.seeds.is_empty() {
+            // It became part of a Cluster, and cannot be what the settings say.
+            return drop(request);
+        }
+        request.is_asking = false;
+        match astray {
+            Astray::Moved(address) => {
+                let to = self.moved(line, request.slot, &address);
+                // Two masters may each think that the other has it.
+                match std::mem::replace(&mut request.was_moved, true) {
+                    false => self.pass_on(request, to),
+                    true => self.pause(request),
+                }
+            }
+            Astray::Ask(address) => {
+                request.is_asking = true;
+                let address = self.full(line, &address);
+                let to = self.line_at(&mut self.lines.known_mut(), &address, false);
+                self.pass_on(request, to);
+            }
+            Astray::Again => self.pause(request),
+            Astray::Down => self.lines.doubt(),
+        }
+    }
+
+    /// A master said that a slot is another one's.
+    fn moved(self: &Arc<Self>, line: &Line, slot: Slot, address: &str) -> Option<LineNumber> {
+        let address = self.full(line, address);
+        let to = self.line_at(&mut self.lines.known_mut(), &address, true)?;
+        self.reroute(slot, to);
+        // So that the rooms are heard there.
+        self.lines.doubt();
+        Some(to)
+    }
+
+    /// Says whether that is news.
+    fn reroute(&self, slot: Slot, to: LineNumber) -> bool {
+        let is_news = self.lines.routes.set(slot, to);
+        if is_news {
+            self.lines.rerouted.lock().unwrap_or_else(PoisonError::into_inner).insert(slot);
+        }
+        is_news
+    }
+
+    /// What an ear was told about where something lies.
+    pub(crate) fn corrected(self: &Arc<Self>, line: &Line, error: &RedisError) {
+        if let Some(Astray::Moved(address)) = Astray::read(error)
+            && let Some(slot) = error.redirect_node().and_then(|(_, slot)| Slot::new(slot))
+        {
+            self.moved(line, slot, &address);
+        }
+        self.lines.doubt();
+    }
+
+    /// A Cluster whose master does not know by what name it is reached leaves that out.
+    fn full(&self, line: &Line, address: &str) -> String {
+        match (address.strip_prefix(':'), line.name.rsplit_once(':')) {
+            (Some(port), Some((host, _))) => format!("{host}:{port}"),
+            _ => address.to_owned(),
+        }
+    }
+
+    /// Asks by a line, as soon as that is up.
+    fn pass_on(self: &Arc<Self>, request: Request, to: Option<LineNumber>) {
+        let line = to.and_then(|number| self.lines.known().lines.get(&number).cloned());
+        match line {
+            Some(line) if line.voice.is_up() => line.voice.ask(request),
+            _ => self.pause(request),
+        }
+    }
+
+    /// Asks again in a moment, from the beginning, unless that was done for too long.
+    fn pause(self: &Arc<Self>, mut request: Request) {
+        if request.deadline <= Instant::now()
+            || self.lines.pausing.load(Ordering::Acquire) >= self.requests_max()
+        {
+            return drop(request);
+        }
+        self.lines.pausing.fetch_add(1, Ordering::AcqRel);
+        (request.is_asking, request.was_moved) = (false, false);
+        let server = Arc::clone(self);
+        self.lines.runtime.spawn(async move {
+            sleep(PAUSE).await;
+            server.lines.pausing.fetch_sub(1, Ordering::AcqRel);
+            let to = server.lines.routes.line_of(request.slot);
+            server.pass_on(request, Some(to));
+        });
+    }
+
+    /// These are the masters and their slots now.
+    pub(crate) fn apply(self: &Arc<Self>, topology: &Topology) {
+        let mut known = self.lines.known_mut();
+        let mut moved = 0;
+        for range in &topology.ranges {
+            let to = match &range.address {
+                Some(address) => self.line_at(&mut known, address, true).unwrap_or(NOWHERE),
+                None => NOWHERE,
+            };
+            for slot in range.slots() {
+                moved += usize::from(self.reroute(slot, to));
+            }
+        }
+        known.is_covered = topology.is_covered();
+        let routes = &self.lines.routes;
+        known.lines.retain(|_, line| {
+            line.set_has_slots(routes.leads_somewhere(line.number));
+            let stays = line.has_slots() || line.began.elapsed() < WITHOUT_SLOTS;
+            if !stays {
+                line.retire();
+            }
+            stays
+        });
+        let masters = known.lines.values().filter(|line| line.has_slots()).count();
+        drop(known);
+        if moved > 0 {
+            tracing::info!(masters, moved, "RedisClusterChanged");
+        }
+        // With what was corrected since the last time.
+        let slots = std::mem::take(&mut *self.lines.rerouted.lock().unwrap_or_else(PoisonError::into_inner));
+        if !slots.is_empty() {
+            self.note(|ledger| ledger.rerouted(&slots));
+        }
+        self.lines.call_all();
+    }
+
+    /// For the metrics: one for each master.
+    pub(crate) fn states(&self) -> Vec<StoreState> {
+        let state = |line: Arc<Line>| {
+            let (requests, refused) = line.voice.figures();
+            let (rooms, repaired) = self.ledger().figures(line.number);
+            StoreState { name: line.name.clone(), is_up: line.is_up(), rooms, requests, refused, repaired }
+        };
+        self.lines.all().into_iter().filter(|line| line.has_slots()).map(state).collect()
+    }
+}

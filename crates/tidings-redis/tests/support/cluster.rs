@@ -1,0 +1,60 @@
+//! A real Redis Cluster for tests: three masters with a replica each.
+
+use super::{Redis, wait_for};
+
+/// See the module. Fails over within seconds.
+pub(crate) struct Cluster {
+    pub(crate) servers: Vec<Redis>,
+}
+
+impl Cluster {
+    pub(crate) fn start() -> Self {
+        let settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
+        let servers: Vec<_> = (0..6).map(|_| Redis::start_member(&settings)).collect();
+        let addresses: Vec<_> = servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
+        let mut create = vec!["--cluster", "create"];
+        create.extend(addresses.iter().map(String::as_str));
+        create.extend(["--cluster-replicas", "1", "--cluster-yes"]);
+        let made = servers[0].command(&create);
+        assert!(made.contains("All 16384 slots covered"), "{made}");
+        let cluster = Self { servers };
+        for server in &cluster.servers {
+            wait_for("all members are content", || {
+                let info = server.command(&["CLUSTER", "INFO"]);
+                info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:6")
+            });
+            wait_for("every replica follows", || {
+                let info = server.command(&["INFO", "replication"]);
+                info.contains("master_link_status:up") || info.contains("connected_slaves:1")
+            });
+        }
+        cluster
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.servers.iter().map(Redis::address).collect()
+    }
+
+    /// The number of the server that is the master of a slot, as the others see it.
+    #[allow(dead_code, reason = "not every test moves slots")]
+    pub(crate) fn master_of(&self, slot: u16) -> usize {
+        let asked =
+            self.servers.iter().find(|server| server.command(&["PING"]) == "PONG").expect("one lives");
+        let nodes = asked.command(&["CLUSTER", "NODES"]);
+        let port = nodes
+            .lines()
+            .filter(|line| line.contains("master") && !line.contains("fail"))
+            .find(|line| {
+                line.split(' ').skip(8).any(|range| {
+                    let (first, last) = range.split_once('-').unwrap_or((range, range));
+                    let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else {
+                        return false;
+                    };
+                    (first..=last).contains(&slot)
+                })
+            })
+            .and_then(|line| line.split([' ', '@']).nth(1)?.rsplit(':').next()?.parse::<u16>().ok())
+            .expect("somebody has it");
+        self.servers.iter().position(|server| server.port == port).expect("it is one of them")
+    }
+}
