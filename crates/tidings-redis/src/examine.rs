@@ -24,6 +24,8 @@ struct Findings {
     /// The version of Valkey, if it is one.
     valkey_version: Option<String>,
     is_cluster: Option<bool>,
+    /// What a member of a Cluster says of all of it.
+    cluster: Option<ClusterFindings>,
     is_replica: Option<bool>,
     appendonly: Option<bool>,
     appendfsync: Option<String>,
@@ -35,6 +37,17 @@ struct Findings {
     output_buffers: Option<String>,
     /// How far the server's clock is before this machine's, negative if it is behind.
     clock_ahead_ms: Option<i64>,
+}
+
+/// What is known of a Cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct ClusterFindings {
+    /// `cluster_state`: `ok` or `fail`.
+    state: Option<String>,
+    /// Slots that have a master, and that master is not failing.
+    slots_ok: Option<u64>,
+    /// Masters with slots, each with how many replicas it has.
+    replicas: Vec<(String, usize)>,
 }
 
 /// What was found of one server.
@@ -89,7 +102,12 @@ async fn ask(source: &Source, patience: Duration) -> Result<Findings, RedisError
     }
     let set = |name: &str| settings.get(name).cloned();
     let is_one = |value: String| value == "1";
+    let cluster = match info.get("cluster_enabled").map(String::as_str) {
+        Some("1") => Some(of_cluster(&mut connection).await),
+        _ => None,
+    };
     Ok(Findings {
+        cluster,
         version: told("redis_version"),
         valkey_version: told("valkey_version"),
         is_cluster: told("cluster_enabled").map(is_one),
@@ -102,6 +120,33 @@ async fn ask(source: &Source, patience: Duration) -> Result<Findings, RedisError
         output_buffers: set("client-output-buffer-limit"),
         clock_ahead_ms,
     })
+}
+
+/// What a member of a Cluster says of all of it.
+async fn of_cluster(connection: &mut MultiplexedConnection) -> ClusterFindings {
+    let info = fields(&answer::<String>(connection, "CLUSTER", &["INFO"]).await.unwrap_or_default());
+    // Not CLUSTER SLOTS, which leaves out replicas that have nothing yet.
+    let nodes = answer::<String>(connection, "CLUSTER", &["NODES"]).await.unwrap_or_default();
+    ClusterFindings {
+        state: info.get("cluster_state").cloned(),
+        slots_ok: info.get("cluster_slots_ok").and_then(|slots| slots.parse().ok()),
+        replicas: replicas(&nodes),
+    }
+}
+
+/// The masters that have slots, by address, and how many replicas follow each, by the lines
+/// `<id> <address>@<port> <flags> <master or -> … <slots>…`.
+fn replicas(nodes: &str) -> Vec<(String, usize)> {
+    let lines: Vec<Vec<&str>> = nodes.lines().map(|line| line.split_whitespace().collect()).collect();
+    let is = |line: &[&str], flag: &str| line.get(2).is_some_and(|flags| flags.split(',').any(|f| f == flag));
+    let masters = lines.iter().filter(|line| is(line, "master") && line.len() > 8);
+    let of = |master: &[&str]| {
+        let follows =
+            |line: &&Vec<&str>| is(line, "slave") && !is(line, "fail") && line.get(3) == master.first();
+        lines.iter().filter(follows).count()
+    };
+    let address = |line: &[&str]| line[1].split(['@', ',']).next().unwrap_or_default().to_owned();
+    masters.map(|master| (address(master), of(master))).collect()
 }
 
 /// `None` where the server does not let us ask.

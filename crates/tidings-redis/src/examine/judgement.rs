@@ -2,7 +2,8 @@
 //!
 //! Pure: what was found is passed in. Refuses a complaint without a remedy.
 
-use super::Findings;
+use super::{ClusterFindings, Findings};
+use crate::slots::SLOTS;
 
 /// The oldest version that has all the scripts use.
 const VERSION_MIN: (u64, u64) = (7, 0);
@@ -106,11 +107,28 @@ fn of_cluster(findings: &Findings) -> Verdict {
     match findings.is_cluster {
         None => Verdict::unknown(NAME, "INFO"),
         Some(false) => Verdict::good(NAME, "cluster-enabled no"),
-        Some(true) => Verdict::unfit(
-            NAME,
-            "cluster-enabled yes",
-            "scripts take keys of several slots, which a cluster refuses: run independent servers and name \
-             each with --redis, they share the rooms",
+        Some(true) => of_members(NAME, findings.cluster.as_ref()),
+    }
+}
+
+fn of_members(name: &'static str, cluster: Option<&ClusterFindings>) -> Verdict {
+    let Some(ClusterFindings { state: Some(state), slots_ok: Some(slots), replicas }) = cluster else {
+        return Verdict::unknown(name, "CLUSTER INFO");
+    };
+    let masters = replicas.len();
+    let found = format!("a Cluster in state {state}, {masters} masters, {slots} of {SLOTS} slots served");
+    if state != "ok" || *slots != SLOTS as u64 {
+        let remedy = "redis-cli --cluster check says what is missing, and --cluster fix mends it";
+        return Verdict::unfit(name, found, remedy);
+    }
+    let alone: Vec<_> =
+        replicas.iter().filter(|(_, replicas)| *replicas == 0).map(|(master, _)| &**master).collect();
+    match alone.is_empty() {
+        true => Verdict::good(name, found),
+        false => Verdict::doubtful(
+            name,
+            format!("{found}; without a replica: {}. If one dies, its rooms are away", alone.join(", ")),
+            "redis-cli --cluster add-node … --cluster-slave",
         ),
     }
 }
@@ -119,6 +137,8 @@ fn of_role(findings: &Findings) -> Verdict {
     const NAME: &str = "redis_role";
     match findings.is_replica {
         None => Verdict::unknown(NAME, "INFO"),
+        // Any member leads to all masters.
+        Some(true) if findings.is_cluster == Some(true) => Verdict::good(NAME, "is a replica in a Cluster"),
         Some(false) => Verdict::good(NAME, "is a master"),
         Some(true) => Verdict::unfit(
             NAME,
@@ -265,6 +285,7 @@ mod tests {
             version: Some("7.0.15".to_owned()),
             valkey_version: None,
             is_cluster: Some(false),
+            cluster: None,
             is_replica: Some(false),
             appendonly: Some(true),
             appendfsync: Some("everysec".to_owned()),
@@ -313,6 +334,25 @@ mod tests {
             let findings = Findings { version: Some(version.to_owned()), ..good() };
             assert_eq!(grade(&findings, "redis_version"), expected, "{version}");
         }
+    }
+
+    #[test]
+    fn a_cluster_serves_all_slots_and_can_lose_any_master() {
+        for (state, slots, replicas, expected) in [
+            ("ok", 16_384, 1, Grade::Good),
+            ("ok", 16_384, 0, Grade::Doubtful),
+            ("ok", 16_383, 1, Grade::Unfit),
+            ("fail", 16_384, 1, Grade::Unfit),
+        ] {
+            let replicas = vec![("a:1".to_owned(), 1), ("b:1".to_owned(), replicas)];
+            let cluster = ClusterFindings { state: Some(state.to_owned()), slots_ok: Some(slots), replicas };
+            let findings =
+                Findings { is_cluster: Some(true), is_replica: Some(true), cluster: Some(cluster), ..good() };
+            assert_eq!(grade(&findings, "redis_cluster"), expected, "{findings:?}");
+            assert_eq!(grade(&findings, "redis_role"), Grade::Good);
+        }
+        let silent = Findings { is_cluster: Some(true), ..good() };
+        assert_eq!(grade(&silent, "redis_cluster"), Grade::Doubtful);
     }
 
     #[test]

@@ -23,6 +23,9 @@ impl Cluster {
                 let info = server.command(&["CLUSTER", "INFO"]);
                 info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:6")
             });
+            wait_for("all members know the replicas", || {
+                server.command(&["CLUSTER", "NODES"]).matches("slave").count() == 3
+            });
             wait_for("every replica follows", || {
                 let info = server.command(&["INFO", "replication"]);
                 info.contains("master_link_status:up") || info.contains("connected_slaves:1")

@@ -28,7 +28,7 @@ pub(crate) struct Flags {
     pub(crate) engine: Option<EngineKind>,
     /// A Redis server for the engine of that name: redis://[user:password@]host[:port][/db], rediss://
     /// for TLS, redis+sentinel://host:port[,host:port…]/name for the master of that name. May be given
-    /// several times, for servers that share the rooms; the same on every node.
+    /// several times, for servers that share the rooms, the same on every node; or for members of one Redis Cluster.
     #[arg(long, value_name = "URL", env = "TIDINGS_REDIS", value_delimiter = ',')]
     pub(crate) redis: Vec<String>,
     /// The certificate (PEM) that Redis servers with TLS have theirs from. [default: what the machine knows]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::process::run;
+use crate::redis::cluster::Cluster;
 use crate::redis::{Redis, free_port};
 
 /// The states and the found values of the checks of Redis, and the exit code.
@@ -72,13 +73,25 @@ fn each_bad_setting_is_found_where_it_is() {
 }
 
 #[test]
-fn a_cluster_and_a_replica_are_not_what_a_node_can_use() {
+fn a_cluster_without_masters_and_a_replica_are_not_what_a_node_can_use() {
     let cluster = Redis::start(&["--cluster-enabled", "yes"]);
     let (checks, code) = examine(&cluster.address(), &[]);
     assert_eq!((checks["redis_cluster"].0.as_str(), code), ("fail", Some(1)));
     let replica = Redis::start(&["--replicaof", "127.0.0.1 1"]);
     let (checks, code) = examine(&replica.address(), &[]);
     assert_eq!((checks["redis_role"].0.as_str(), code), ("fail", Some(1)));
+}
+
+#[test]
+fn a_cluster_with_a_replica_for_each_master_passes_by_any_member() {
+    let cluster = Cluster::start();
+    for member in [0, 5] {
+        let (checks, _) = examine(&cluster.addresses()[member], &[]);
+        let (state, found) = &checks["redis_cluster"];
+        assert_eq!(state, "ok", "{found}");
+        assert!(found.contains("3 masters, 16384 of 16384 slots"), "{found}");
+        assert_eq!(checks["redis_role"].0, "ok");
+    }
 }
 
 #[test]
