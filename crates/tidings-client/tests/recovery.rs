@@ -171,7 +171,7 @@ fn a_restart_is_agreed_to_and_the_client_comes_back_when_asked() {
         Event::Disconnected { retry_in, error: Error::Closed { code: 1012, .. } } => Some(retry_in),
         _ => None,
     });
-    assert!(retry_in >= Duration::from_millis(40) && retry_in <= Duration::from_millis(60), "{retry_in:?}");
+    assert!(retry_in >= Duration::from_millis(40) && retry_in <= Duration::from_millis(80), "{retry_in:?}");
     wait_for(&mut client, |event| matches!(event, Event::Connected { .. }).then_some(()));
     client.close();
     server.join().unwrap();
