@@ -208,6 +208,10 @@ impl Desk {
 
     /// Another node wrote.
     pub(crate) fn letter(self: &Arc<Self>, server: &Arc<Server>, letter: &[u8]) {
+        // Another node looks whether this one listens.
+        if letter.is_empty() {
+            return;
+        }
         let Some(people) = self.people() else { return };
         let Some(letter) = Letter::decode(letter, &self.limits) else {
             tracing::warn!(redis = server.name, "RedisStrangeLetter");
