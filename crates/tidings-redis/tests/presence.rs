@@ -9,6 +9,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use support::cluster::Cluster;
 use support::{DEADLINE, Redis, runtime, wait_for};
 use tidings_core::{
     Completion, Doubt, Engine, EngineError, Event, EventKind, Hub, Inbox, People, RoomOptions, RoomPresence,
@@ -211,9 +212,18 @@ fn a_user_on_two_nodes_comes_once_and_goes_once() {
 #[test]
 fn lists_are_the_same_from_every_node_page_by_page_over_three_servers() {
     let redis: [Redis; 3] = std::array::from_fn(|_| Redis::start(&[]));
-    let servers: Vec<&Redis> = redis.iter().collect();
+    lists_are_the_same(&redis.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn lists_are_the_same_from_every_node_page_by_page_over_a_cluster() {
+    let cluster = Cluster::start();
+    lists_are_the_same(&cluster.servers.iter().collect::<Vec<_>>());
+}
+
+fn lists_are_the_same(servers: &[&Redis]) {
     let rooms: Vec<RoomName> = (0..8).map(|i| room(&format!("room {i}"))).collect();
-    let nodes = ["north", "south", "west"].map(|name| Node::start(name, &servers, &rooms[0], &limits()));
+    let nodes = ["north", "south", "west"].map(|name| Node::start(name, servers, &rooms[0], &limits()));
     for (i, node) in nodes.iter().enumerate() {
         for room in &rooms {
             for id in ["dan", "ana", "cleo", "ben"].iter().skip(i) {
@@ -269,6 +279,30 @@ fn a_node_that_dies_leaves_ghosts_for_its_lease_and_each_is_told_to_have_left_on
     }
     let names = redis.command(&["KEYS", "t:{chat}:*"]);
     assert!(!names.contains(":here") && !names.contains(":nodes"), "{names}");
+}
+
+#[test]
+fn a_node_that_dies_around_a_cluster_leaves_nobody_in_any_room() {
+    let cluster = Cluster::start();
+    let servers: Vec<&Redis> = cluster.servers.iter().collect();
+    let rooms: Vec<RoomName> = (0..8).map(|i| room(&format!("room {i}"))).collect();
+    let [north, south] = ["north", "south"].map(|name| Node::start(name, &servers, &rooms[0], &limits()));
+    for room in &rooms {
+        north.enter(room, "ana");
+        south.enter(room, "ben");
+    }
+    north.people.presence.came_online(now(), &user("ana"));
+    for room in &rooms {
+        wait_for("both are there", || south.list(room).len() == 2);
+    }
+    wait_for("she is online", || south.online(&["ana"]).unwrap() == ["ana"]);
+    north.die();
+    for room in &rooms {
+        wait_for("she has left", || south.list(room) == [entry("ben", 1)]);
+    }
+    assert!(south.online(&["ana"]).unwrap().is_empty());
+    let is_forgotten = |redis: &Redis| !redis.command(&["-c", "SMEMBERS", "t:{nodes}"]).contains("north");
+    wait_for("nothing is left of the node", || is_forgotten(servers[0]));
 }
 
 #[test]

@@ -92,6 +92,12 @@ fn a_cluster_with_a_replica_for_each_master_passes_by_any_member() {
         assert!(found.contains("3 masters, 16384 of 16384 slots"), "{found}");
         assert_eq!(checks["redis_role"].0, "ok");
     }
+    // While there is one: a node is not to be given both.
+    let independent = Redis::start(&[]);
+    let addresses = format!("{},{}", cluster.addresses()[1], independent.address());
+    let output = run(&["serve", "--listen", "127.0.0.1:0", "--engine", "redis", "--redis", &addresses]);
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(words.contains("is a member of a Cluster") && !output.status.success(), "{words}");
 }
 
 #[test]

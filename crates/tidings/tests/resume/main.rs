@@ -10,6 +10,7 @@ mod redis;
 use std::time::Duration;
 
 use process::Process;
+use redis::cluster::Cluster;
 use redis::{Redis, wait_for};
 use serde_json::{Value, json};
 use tidings_client::{Address, Error, Frame, Socket, http};
@@ -35,6 +36,15 @@ impl Nodes {
         let flags = [&shared, flags].concat();
         let nodes = (0..count).map(|_| Process::node(&flags)).collect();
         Self { redis, nodes }
+    }
+
+    /// Some nodes around a Cluster, which is given back to be kept.
+    fn around_a_cluster(count: usize) -> (Self, Cluster) {
+        let cluster = Cluster::start();
+        let address = cluster.addresses().join(",");
+        let flags = ["--engine", "redis", "--redis", &address, "--node-lease-ms", "6000"];
+        let nodes = (0..count).map(|_| Process::node(&flags)).collect();
+        (Self { redis: Redis::start(&[]), nodes }, cluster)
     }
 
     fn address(&self, node: usize, path: &str) -> Address {
@@ -101,7 +111,16 @@ fn texts(frame: &Value) -> Vec<&str> {
 
 #[test]
 fn a_session_left_on_one_node_goes_on_at_another_and_misses_nothing() {
-    let nodes = Nodes::start(2);
+    a_session_left_on_one_node_goes_on_at_another_and_misses_nothing_over(&Nodes::start(2));
+}
+
+#[test]
+fn a_session_left_on_one_node_goes_on_at_another_and_misses_nothing_around_a_cluster() {
+    let (nodes, _cluster) = Nodes::around_a_cluster(2);
+    a_session_left_on_one_node_goes_on_at_another_and_misses_nothing_over(&nodes);
+}
+
+fn a_session_left_on_one_node_goes_on_at_another_and_misses_nothing_over(nodes: &Nodes) {
     let (mut ana, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
     assert_eq!(session["resumed"], false);
     let first = nodes.publish(1, "general", "first");
@@ -125,7 +144,16 @@ fn a_session_left_on_one_node_goes_on_at_another_and_misses_nothing() {
 
 #[test]
 fn a_newer_connection_on_another_node_takes_the_session_over() {
-    let nodes = Nodes::start(2);
+    a_newer_connection_on_another_node_takes_the_session_over_over(&Nodes::start(2));
+}
+
+#[test]
+fn a_newer_connection_on_another_node_takes_the_session_over_around_a_cluster() {
+    let (nodes, _cluster) = Nodes::around_a_cluster(2);
+    a_newer_connection_on_another_node_takes_the_session_over_over(&nodes);
+}
+
+fn a_newer_connection_on_another_node_takes_the_session_over_over(nodes: &Nodes) {
     let (mut old, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
     let (mut new, resumed) = nodes.hello(1, &json!({ "session_id": session["session_id"] }));
     assert_eq!(resumed["resumed"], true);
@@ -271,7 +299,16 @@ fn a_session_says_something_by_http_on_any_node_wherever_it_is() {
 
 #[test]
 fn a_user_who_is_disconnected_is_gone_from_every_node() {
-    let nodes = Nodes::start(3);
+    a_user_who_is_disconnected_is_gone_from_every_node_over(&Nodes::start(3));
+}
+
+#[test]
+fn a_user_who_is_disconnected_is_gone_from_every_node_around_a_cluster() {
+    let (nodes, _cluster) = Nodes::around_a_cluster(3);
+    a_user_who_is_disconnected_is_gone_from_every_node_over(&nodes);
+}
+
+fn a_user_who_is_disconnected_is_gone_from_every_node_over(nodes: &Nodes) {
     let (mut here, first) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
     let (away, second) = nodes.hello(2, &json!({ "user_id": "ana", "rooms": ["general"] }));
     drop(away);
