@@ -19,6 +19,8 @@ export interface Options {
   transports?: ("websocket" | "sse" | "poll")[];
   /** A `WebSocket` class, for surroundings that have none, such as Node.js 20. */
   WebSocket?: WebSocketConstructor;
+  /** Keep the transport that worked for the next start, in `localStorage`; usually true. */
+  remember?: boolean;
   /** Connect at once; else `open` does. */
   open?: boolean;
   /** Tabs of one origin share one connection. */
@@ -87,7 +89,7 @@ export class Client {
     const machine = { ...options.lengths, transports: allowed, user_id: options.user ?? null };
     this.#state = { state: "idle", transport: allowed[0]! };
     const make: MakePort = (tell) => {
-      const driver = new Driver({ base, machine, transports, token: options.token, tell });
+      const driver = new Driver({ base, machine, transports, token: options.token, remember: options.remember ?? true, tell });
       return {
         handle: (event) => driver.handle(event),
         position: (room) => driver.machine.positions.of(room),
@@ -141,6 +143,11 @@ export class Client {
   /** Lets go of the connection and comes back after a while: for demonstrations and tests. */
   interrupt(wait_ms: number): void {
     this.#port.handle({ type: "interrupt", wait_ms });
+  }
+
+  /** Goes on over the first of these transports, with the same session, and misses nothing. */
+  use(...transports: NonNullable<Options["transports"]>): void {
+    this.#port.handle({ type: "use", transports });
   }
 
   /** Asks the server for a sign of life; `latency_ms` then says how long it took. */
