@@ -1,46 +1,36 @@
-// The page: wires its forms and buttons to one Connection, and what the connection tells to the parts that show it. Refuses
-// to hold any rule of messaging; those are in connection.js and the transports.
+// The page: wires its forms and buttons to one Conversation, and what that tells to the parts that show it. Refuses to hold any
+// rule of messaging; those are in the client, tidings.js.
 
-import { Connection } from "./connection.js";
 import { ConnectionState } from "./connection_state.js";
+import { Conversation } from "./conversation.js";
 import { MessageList } from "./message_list.js";
 import { present_place, remember_place } from "./place.js";
-import { PollTransport } from "./poll_transport.js";
 import { Presence } from "./presence.js";
 import { PriceSource } from "./price_source.js";
-import { SseTransport } from "./sse_transport.js";
 import { Ticker, TICKER_ROOM } from "./ticker.js";
 import { Typing } from "./typing.js";
 import { TypingNotice } from "./typing_notice.js";
-import { UNSENT_MAX } from "./unsent.js";
-import { WebSocketTransport } from "./websocket_transport.js";
 
 const AWAY_MS = 5_000;
-const SUSPICION_MS = 3_000;
-
-const TRANSPORTS = {
-  __proto__: null,
-  websocket: { name: "WebSocket", connect: (attempt) => new WebSocketTransport(attempt) },
-  sse: { name: "SSE + POST", connect: (attempt) => new SseTransport(attempt) },
-  poll: { name: "long poll", connect: (attempt) => new PollTransport(attempt) },
-};
+const OFFLINE_MS = 10_000;
+const TRANSPORTS = { __proto__: null, websocket: "WebSocket", sse: "SSE + POST", poll: "long poll" };
 
 const at = (id) => document.getElementById(id);
 const base = new URL(".", location.href).href;
 
 let place = null;
-let connection = null;
+let conversation = null;
 
 const list = new MessageList({ scroll: at("scroll"), log: at("log"), unsent: at("unsent"), empty: at("empty"), newer: at("newer") });
 const state = new ConnectionState({ pill: at("state"), text: at("state-text"), button: at("drop") });
-const presence = new Presence({ list: at("people"), count: at("people-count"), ask: (frame) => connection.mention(frame) });
+const presence = new Presence({ list: at("people"), count: at("people-count"), ask: ({ room }) => conversation.who(room) });
 const typing = new Typing({ line: at("typing") });
-const typing_notice = new TypingNotice({ field: at("text"), tell: (type) => connection.mention({ type, room: place.room }) });
+const typing_notice = new TypingNotice({ field: at("text"), tell: (type) => conversation.typing(place.room, type === "typing_start") });
 const ticker = new Ticker({ table: at("prices"), empty: at("prices-empty") });
 const price_source = new PriceSource({ base });
 
 function enter(new_place) {
-  connection?.close();
+  conversation?.close();
   place = new_place;
   list.clear(place.name);
   presence.clear(place);
@@ -49,9 +39,8 @@ function enter(new_place) {
   ticker.clear();
   document.title = `${place.room} · Tidings`;
   const rooms = [...new Set([place.room, TICKER_ROOM])];
-  const { connect } = use_transport(place.transport);
-  connection = new Connection({ base, rooms, user_id: place.name, connect, listener: show });
-  connection.open();
+  const transport = use_transport(place.transport);
+  conversation = new Conversation({ base, rooms, user: place.name, transport, listener: show });
 }
 
 /** Says on the page which one is used, and remembers it. */
@@ -59,8 +48,7 @@ function use_transport(key) {
   place.transport = key in TRANSPORTS ? key : "websocket";
   remember_place(place);
   at("transports").elements.transport.value = place.transport;
-  at("transport-name").textContent = TRANSPORTS[place.transport].name;
-  return TRANSPORTS[place.transport];
+  return place.transport;
 }
 
 function show(event) {
@@ -74,20 +62,34 @@ function show(event) {
     ack: () => list.acknowledge(event.ref, event.id),
     refused: () => list.refuse(event.ref, event.reason),
     notice: () => list.add_note(event.reason),
-    user_typing: () => typing.started(event),
-    user_stopped_typing: () => typing.stopped(event),
+    typing: () => (event.typing ? typing.started(event) : typing.stopped(event)),
+    presence_change: () => show_presence(event),
+    latency: () => {},
   }[event.type];
   const is_elsewhere = event.room !== undefined && event.room !== place.room;
   if (is_elsewhere) event.type === "message" && ticker.take(event.message);
   else if (act) act();
   else presence.take(event);
-  at("cursor").textContent = connection.position(place.room);
+  show_facts();
 }
 
-function show_message({ room, message, recovered }) {
+function show_facts() {
+  // The conversation tells its first state while it is made.
+  at("cursor").textContent = conversation?.position(place.room) ?? 0;
+  const latency_ms = conversation?.latency_ms ?? null;
+  at("latency").textContent = latency_ms === null ? "–" : `${latency_ms} ms`;
+}
+
+function show_message({ room, message, missed }) {
   if (room === TICKER_ROOM) ticker.take(message);
-  typing.stopped({ room, user_id: message.user_id });
-  list.add(message, recovered);
+  typing.stopped({ room, user_id: message.user });
+  list.add(message, missed);
+}
+
+function show_presence({ room, joined, left, total }) {
+  if (total !== null) return presence.take({ type: "presence_changed", room, users: total });
+  for (const user_id of joined) presence.take({ type: "user_joined", room, user_id });
+  for (const user_id of left) presence.take({ type: "user_left", room, user_id });
 }
 
 function show_session({ session_id, node }) {
@@ -98,6 +100,7 @@ function show_session({ session_id, node }) {
 
 function show_state(event) {
   state.show(event);
+  at("transport-name").textContent = TRANSPORTS[event.transport];
   if (event.reason) list.add_note(event.reason);
   if (event.state === "live") presence.refresh();
   else typing.clear(place.room);
@@ -111,26 +114,23 @@ at("place").addEventListener("submit", (event) => {
   at("text").focus();
 });
 
-at("transports").addEventListener("change", ({ target }) => connection.switch_to(use_transport(target.value).connect));
+at("transports").addEventListener("change", ({ target }) => conversation.switch_to(use_transport(target.value)));
 
 at("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = at("text").value.trim();
   if (!text) return;
-  const message = connection.send(place.room, text);
-  if (!message) {
-    list.add_note(`${UNSENT_MAX} messages wait to be sent already. Send this one when the connection is back.`);
-    return;
-  }
-  list.add_unsent(message);
+  list.add_unsent(conversation.send(place.room, text));
   at("text").value = "";
   typing_notice.forget();
 });
 
 at("drop").addEventListener("click", () => {
-  if (at("drop").textContent === "Reconnect") connection.open();
-  else connection.drop(AWAY_MS);
+  if (at("drop").textContent === "Reconnect") conversation.open();
+  else conversation.drop(AWAY_MS);
 });
+
+at("offline").addEventListener("click", () => conversation.drop(OFFLINE_MS));
 
 at("publish").addEventListener("click", () => {
   if (price_source.is_running) price_source.stop();
@@ -140,10 +140,6 @@ at("publish").addEventListener("click", () => {
     ? "This tab makes up the prices and publishes four a second."
     : "If started here, this tab makes up the prices and publishes them.";
 });
-
-// `navigator.onLine` is only a hint, and says nothing about a server on this very machine: ask the server instead.
-for (const name of ["online", "offline"]) addEventListener(name, () => connection.suspect(SUSPICION_MS));
-document.addEventListener("visibilitychange", () => document.hidden || connection.suspect(SUSPICION_MS));
 
 function enter_present_place() {
   const present = present_place();

@@ -37,7 +37,7 @@ export class MessageList {
 
   add(message, recovered) {
     const at_ms = message.id / 1_000;
-    const author = message.user_id ?? "guest";
+    const author = message.user ?? "guest";
     const own = this.#take_stored(message.id) || author === this.#name;
     const row = make("li", "message");
     row.dataset.id = message.id;
@@ -161,7 +161,7 @@ function byline(author, at_ms) {
 function bubble(message) {
   if (message.text !== undefined) return make("div", "bubble", message.text);
   if (message.data !== undefined) return make("div", "bubble data", JSON.stringify(message.data, null, 2));
-  return make("div", "bubble data", `${Math.floor(((message.data_base64?.length ?? 0) * 3) / 4)} bytes`);
+  return make("div", "bubble data", `${message.bytes?.length ?? 0} bytes`);
 }
 
 function tail(id, own, recovered) {

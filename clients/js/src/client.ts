@@ -4,7 +4,7 @@
 import { Driver, type TokenSource } from "./driver.js";
 import { Listeners, type Unsubscribe } from "./events.js";
 import type { ServerFrame } from "./frames.js";
-import type { MachineEvent, MachineOptions, Phase, StateTold, Told } from "./machine.js";
+import type { MachineOptions, Phase, StateTold, Told } from "./machine.js";
 import { random_hex } from "./random.js";
 import { as_message, Room, type Gap, type Message, type RoomEvents, type Voice } from "./room.js";
 import type { Transport } from "./transport.js";
@@ -19,10 +19,10 @@ export interface Options {
   transports?: ("websocket" | "sse" | "poll")[];
   /** A `WebSocket` class, for surroundings that have none, such as Node.js 20. */
   WebSocket?: WebSocketConstructor;
+  /** Keep the transport that worked for the next start, in `localStorage`; usually true. */
+  remember?: boolean;
   /** Connect at once; else `open` does. */
   open?: boolean;
-  /** Tabs of one origin share one connection. */
-  tabs?: boolean;
   /** Other lengths and bounds than those of docs/client-spec.md. */
   lengths?: Partial<Omit<MachineOptions, "transports" | "rooms" | "user_id" | "has_token" | "remembered">>;
 }
@@ -64,39 +64,21 @@ export interface RoomOptions {
   after?: number;
 }
 
-/** What carries the client's events to a machine: its own, or that of another tab. */
-export interface Port {
-  handle(event: MachineEvent): void;
-  position(room: string): number | null;
-  readonly latency_ms: number | null;
-}
-
-export type MakePort = (tell: (event: Told) => void) => Port;
-
 export class Client {
   #listeners = new Listeners<ClientEvents>();
   #rooms = new Map<string, Room>();
   #waiting = new Map<string, { resolve: (frame: ServerFrame) => void; reject: (error: Error) => void }>();
-  #port: Port;
+  #driver: Driver;
   #state: State;
 
-  constructor(url: string, options: Options, transports: Record<string, Transport>, wrap?: (make: MakePort, base: string, options: Options) => MakePort) {
+  constructor(url: string, options: Options, transports: Record<string, Transport>) {
     const base = as_base(url);
     const allowed = (options.transports ?? Object.keys(transports)).filter((name) => transports[name]?.is_there());
     if (allowed.length === 0) throw new TidingsError("no_transport", "None of the transports can be used here. On Node.js 20, give a WebSocket class.");
     const machine = { ...options.lengths, transports: allowed, user_id: options.user ?? null };
     this.#state = { state: "idle", transport: allowed[0]! };
-    const make: MakePort = (tell) => {
-      const driver = new Driver({ base, machine, transports, token: options.token, tell });
-      return {
-        handle: (event) => driver.handle(event),
-        position: (room) => driver.machine.positions.of(room),
-        get latency_ms() {
-          return driver.latency_ms;
-        },
-      };
-    };
-    this.#port = (wrap ? wrap(make, base, options) : make)((event) => this.#told(event));
+    const tell = (event: Told): void => this.#told(event);
+    this.#driver = new Driver({ base, machine, transports, token: options.token, remember: options.remember ?? true, tell });
     if (options.open ?? true) queueMicrotask(() => this.#state.state === "idle" && this.open());
   }
 
@@ -106,7 +88,7 @@ export class Client {
 
   /** How long the server took to answer last time it was asked, in milliseconds; see `ping`. */
   get latency_ms(): number | null {
-    return this.#port.latency_ms;
+    return this.#driver.latency_ms;
   }
 
   on<Name extends keyof ClientEvents>(name: Name, listener: (event: ClientEvents[Name]) => void): Unsubscribe {
@@ -119,39 +101,44 @@ export class Client {
     if (known) return known;
     const voice: Voice = {
       request: (frame) => this.#request(frame),
-      typing: (room, goes_on) => this.#port.handle({ type: goes_on ? "typing" : "typing_stop", room }),
-      position: (room) => this.#port.position(room),
+      typing: (room, goes_on) => this.#driver.handle({ type: goes_on ? "typing" : "typing_stop", room }),
+      position: (room) => this.#driver.machine.positions.of(room),
       leave: (room) => this.#leave(room),
     };
     const room = new Room(name, voice);
     this.#rooms.set(name, room);
-    this.#port.handle({ type: "join", room: name, ...(after === undefined ? {} : { after }) });
+    this.#driver.handle({ type: "join", room: name, ...(after === undefined ? {} : { after }) });
     return room;
   }
 
   /** Connects, or connects again at once. Happens by itself, but for `open: false` and after `close`. */
   open(): void {
-    this.#port.handle({ type: "open" });
+    this.#driver.handle({ type: "open" });
   }
 
   close(): void {
-    this.#port.handle({ type: "close" });
+    this.#driver.handle({ type: "close" });
   }
 
   /** Lets go of the connection and comes back after a while: for demonstrations and tests. */
   interrupt(wait_ms: number): void {
-    this.#port.handle({ type: "interrupt", wait_ms });
+    this.#driver.handle({ type: "interrupt", wait_ms });
+  }
+
+  /** Goes on over the first of these transports, with the same session, and misses nothing. */
+  use(...transports: NonNullable<Options["transports"]>): void {
+    this.#driver.handle({ type: "use", transports });
   }
 
   /** Asks the server for a sign of life; `latency_ms` then says how long it took. */
   ping(): void {
-    this.#port.handle({ type: "mention", frame: { type: "ping" } });
+    this.#driver.handle({ type: "mention", frame: { type: "ping" } });
   }
 
   #leave(name: string): void {
     const room = this.#rooms.get(name);
     if (!this.#rooms.delete(name)) return;
-    this.#port.handle({ type: "leave", room: name });
+    this.#driver.handle({ type: "leave", room: name });
     room!.listeners.emit("left", { room: name });
   }
 
@@ -159,7 +146,7 @@ export class Client {
     const ref = random_hex();
     return new Promise((resolve, reject) => {
       this.#waiting.set(ref, { resolve, reject });
-      this.#port.handle({ type: "send", ref, frame });
+      this.#driver.handle({ type: "send", ref, frame });
     });
   }
 

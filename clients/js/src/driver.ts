@@ -14,6 +14,8 @@ export interface DriverOptions {
   machine: Partial<MachineOptions>;
   transports: Record<string, Transport>;
   token: TokenSource | undefined;
+  /** Whether the transport that worked is kept for the next start. */
+  remember: boolean;
   tell: (event: Told) => void;
 }
 
@@ -35,7 +37,7 @@ export class Driver {
   latency_ms: number | null = null;
 
   constructor(private readonly options: DriverOptions) {
-    const machine = { ...options.machine, remembered: recall(options.base), has_token: options.token !== undefined };
+    const machine = { ...options.machine, remembered: options.remember ? recall(options.base) : null, has_token: options.token !== undefined };
     this.machine = new Machine(machine, Math.random, (command) => this.#commands.push(command));
   }
 
@@ -69,7 +71,7 @@ export class Driver {
         return this.#link?.say(command.frame);
       case "ask_token": return void this.#ask_token();
       case "probe": return void this.#probe(command.transport);
-      case "remember": return remember(this.options.base, command.transport);
+      case "remember": return this.options.remember ? remember(this.options.base, command.transport) : undefined;
       case "tell": return this.#tell(command.event);
     }
   }

@@ -45,7 +45,10 @@ export function query_of(hello: ClientFrame, url: URL): URL {
   return url;
 }
 
-/** Says frames of a session, one after the other, because two requests at once may arrive in either order. */
+/**
+ * Says frames of a session: messages one after the other, because two requests at once may arrive in either order, and joins as well,
+ * because whoever joins while another request takes the session is told `superseded`. Neither waits for what is of use only now.
+ */
 export class Speaker {
   constructor(
     private readonly attempt: Attempt,
@@ -56,12 +59,14 @@ export class Speaker {
     private readonly answered: (frame: ServerFrame) => void,
   ) {}
 
-  /** Fulfilled once all that was said so far is answered. */
+  /** Fulfilled once all joins so far are answered. */
   last: Promise<unknown> = Promise.resolve();
 
   say(frame: ClientFrame): Promise<unknown> {
-    const turn = (): Promise<unknown> => (this.last = this.last.then(() => this.#say_at_once(frame)));
-    return frame.type === "message" ? (this.before = this.before.then(turn)) : turn();
+    const now = (): Promise<unknown> => this.#say_at_once(frame);
+    if (frame.type === "message") return (this.before = this.before.then(now));
+    if (frame.type === "join" || frame.type === "leave") return (this.last = this.last.then(now));
+    return now();
   }
 
   async #say_at_once(frame: ClientFrame): Promise<void> {

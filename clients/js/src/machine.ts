@@ -63,6 +63,7 @@ export const machine_defaults: MachineOptions = {
 export type MachineEvent =
   | { type: "open" | "close" | "tick" | "heard" | "doubt" | "nudge" | "token_failed" }
   | { type: "interrupt"; wait_ms: number }
+  | { type: "use"; transports: string[] }
   | { type: "join"; room: string; after?: number | null }
   | { type: "leave"; room: string }
   | { type: "send"; ref: string; frame: ClientFrame }
@@ -180,6 +181,7 @@ export class Machine {
       case "open": return this.#open();
       case "close": return this.#close({});
       case "interrupt": return this.#interrupt(event.wait_ms);
+      case "use": return this.#use(event.transports);
       case "tick": return this.#tick();
       case "heard": return this.#heard();
       case "doubt": return this.#doubt();
@@ -306,6 +308,16 @@ export class Machine {
   }
 
   // --- which transport
+
+  /** Goes on over the first of these, with session and positions. */
+  #use(transports: string[]): void {
+    this.#options.transports = transports;
+    this.#index = this.#failures = 0;
+    if (this.phase === "idle" || this.phase === "closed") return;
+    this.#explain(null);
+    this.#abandon();
+    this.#attempt();
+  }
 
   #count_failure(loss: Loss, lasted_ms: number): void {
     const is_fault = !is_servers_word(loss) && this.#restart_ms === undefined && lasted_ms < this.#options.stable_ms;
