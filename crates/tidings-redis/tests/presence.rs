@@ -340,7 +340,7 @@ fn a_node_that_said_goodbye_is_gone_whatever_it_does_until_its_process_ends() {
     let redis = Redis::start(&[]);
     let chat = room("chat");
     let node = Node::start("north", &[&redis], &chat, &limits());
-    let lives = || redis.command(&["EXISTS", "t:node:north"]) == "1";
+    let lives = || redis.command(&["EXISTS", "t:{nodes}:north"]) == "1";
     wait_for("it lives", lives);
     node.say_goodbye();
     // Time to renew the lease, if it still did.

@@ -203,8 +203,8 @@ fn a_session_goes_on_though_its_node_was_asked_for_it_while_it_died() {
     // Longer than anybody here waits: nobody gets an answer because it is too late for one.
     let mut nodes = Nodes::start_with(2, &["--redis-timeout-ms", "60000"]);
     let (_ana, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
-    let key = format!("tidings:session:{}", session["session_id"].as_str().unwrap());
-    wait_for("the session is known", || nodes.redis.command(&["EXISTS", &key]) == "1");
+    let key = format!("tidings:{{s*}}:session:{}", session["session_id"].as_str().unwrap());
+    wait_for("the session is known", || !nodes.redis.command(&["KEYS", &key]).is_empty());
     let (holder, _) = nodes.nodes.remove(0);
     // Redis has it as a listener, as one whose sockets are not closed yet.
     holder.signal(rustix::process::Signal::STOP);
