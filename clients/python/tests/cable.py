@@ -1,6 +1,7 @@
 """A cable between client and server that can be cut: a TCP forwarder. Owns both ends of every connection through it.
 
-`tear` ends every connection in the middle of whatever it said, and lets no new one through; `mend` does again.
+`tear` ends every connection in the middle of whatever it said, and lets no new one through; `mend` does again. One that `refuses_upgrades`
+is as a proxy that knows nothing of WebSockets.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ import asyncio
 
 
 class Cable:
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, refuses_upgrades: bool = False) -> None:
         self._far_port = port
+        self._refuses_upgrades = refuses_upgrades
         self._is_whole = True
         self._writers: set[asyncio.StreamWriter] = set()
         self._joints: set[asyncio.Task[None]] = set()
@@ -44,12 +46,19 @@ class Cable:
         if not self._is_whole:
             return near.transport.abort()
         self._writers.add(near)
+        head = b""
+        if self._refuses_upgrades:
+            head = await near_reader.readuntil(b"\r\n\r\n")
+            if b"upgrade: websocket" in head.lower():
+                near.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                return near.close()
         try:
             far_reader, far = await asyncio.open_connection("127.0.0.1", self._far_port)
         except OSError:
             self._writers.discard(near)
             return near.transport.abort()
         self._writers.add(far)
+        far.write(head)
         await asyncio.gather(self._lead(near_reader, far), self._lead(far_reader, near))
         self._writers -= {near, far}
 

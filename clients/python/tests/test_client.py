@@ -178,24 +178,12 @@ class Client(unittest.IsolatedAsyncioTestCase):
 
     async def test_it_falls_back_when_websockets_do_not_pass(self) -> None:
         server = Server(self)
-        refusing = await asyncio.start_server(self.refuse_upgrades(server.port), "127.0.0.1", 0)
-        self.addCleanup(refusing.close)
-        async with Tidings(f"http://127.0.0.1:{refusing.sockets[0].getsockname()[1]}", options=HURRY) as ana:
-            await live_in(ana.room("news"), ana)
+        async with Cable(server.port, refuses_upgrades=True) as cable, Tidings(cable.url, options=HURRY) as ana:
+            room = ana.room("news")
+            await live_in(room, ana)
             self.assertEqual(ana.transport, "sse")
-
-    def refuse_upgrades(self, port: int) -> Any:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            head = await reader.readuntil(b"\r\n\r\n")
-            if b"upgrade: websocket" in head.lower():
-                writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                return writer.close()
-            far_reader, far = await asyncio.open_connection("127.0.0.1", port)
-            far.write(head)
-            cable = Cable(port)
-            await asyncio.gather(cable._lead(reader, far), cable._lead(far_reader, writer))
-
-        return serve
+            last = await soon(room.send("hi"))
+            self.assertEqual([message.id for message in await soon(read(room, last))], [last])
 
     async def test_a_users_messages_reach_the_user(self) -> None:
         server = Server(self)

@@ -14,7 +14,7 @@ import random
 import time
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Union
 
@@ -66,6 +66,7 @@ class Tidings(Emitter):
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()  # Of links that were let go of.
         self._events: deque[Event] = deque()
         self._is_feeding = False
         self._commands: list[Command] = []
@@ -118,7 +119,10 @@ class Tidings(Emitter):
         self.feed({"type": "close"})
         for room in self._rooms.values():
             room.end(None)
-        await asyncio.sleep(0)
+        for task in self._tasks:
+            task.cancel()
+        while running := self._tasks | self._endings:
+            await asyncio.wait(running)
 
     async def ask(self, frame: Frame) -> Any:
         """Says something that is to be answered; gives the id of a message, the frame that answers a question."""
@@ -177,14 +181,15 @@ class Tidings(Emitter):
             case {"do": "drop"}:
                 if self._link:
                     self._link.drop()
+                    self._start(self._link.ended(), self._endings)
                 self._link = None
             case {"do": "say", "frame": frame}:
                 if self._link:
                     self._link.say(frame)
             case {"do": "ask_token"}:
-                self._start(self._ask_token())
+                self._start(self._ask_token(), self._tasks)
             case {"do": "probe", "transport": transport}:
-                self._start(self._probe(transport))
+                self._start(self._probe(transport), self._tasks)
             case {"do": "remember", "transport": transport}:
                 if len(_remembered) >= ADDRESSES_MAX:
                     _remembered.clear()
@@ -212,10 +217,10 @@ class Tidings(Emitter):
             )
         )
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
         task: asyncio.Task[None] = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     async def _probe(self, transport: str) -> None:
         try:

@@ -88,7 +88,8 @@ class HttpLink(Link):
     def say(self, frame: Frame) -> None:
         # The stream, and the polls, end by themselves after `server_restart`.
         if self._is_begun and frame["type"] != "restart_ack":
-            self.start(self._say_message(frame) if frame["type"] == "message" else self.post(frame))
+            say = self._say_message if frame["type"] == "message" else self.post
+            self.start(lambda: say(frame))
 
     async def _say_message(self, frame: Frame) -> None:
         async with self._order:
@@ -131,7 +132,8 @@ class CatchUp:
         if held is None:
             self._link.attempt.frame(frame)
         elif frame["type"] == "joined":
-            self._link.start(self._catch_up(room, frame.get("last_message_id") or 0))
+            end = frame.get("last_message_id") or 0
+            self._link.start(lambda: self._catch_up(room, end))
         elif len(held) < HELD_FRAMES_MAX:
             held.append(frame)
         else:

@@ -26,7 +26,7 @@ class PollLink(HttpLink):
         if answer is None:
             return
         await self._begin(answer)
-        while True:
+        while not self.is_dropped:
             answer = await self._ask(answer["cursor"], HOLD_S)
             if answer is None:
                 return

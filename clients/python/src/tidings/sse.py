@@ -39,6 +39,8 @@ class SseLink(HttpLink):
                 self.attempt.heard()
                 for frame in lines.take(some):
                     self._receive(frame)
+                    if self.is_dropped:
+                        return
         self.attempt.lost({})
 
     def acknowledged(self, frame: Frame) -> None:

@@ -33,8 +33,9 @@ class Link(ABC):
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
+        self.is_dropped = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self.start(self.run())
+        self.start(self.run)
 
     @abstractmethod
     async def run(self) -> None:
@@ -49,16 +50,26 @@ class Link(ABC):
         """Finds out whether it would work, without the session."""
 
     def drop(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
+        self.is_dropped = True
+        for task in self._tasks:
+            # The one that told the loss ends by itself, and closes what it opened.
+            if task is not asyncio.current_task():
+                task.cancel()
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
+    async def ended(self) -> None:
+        """Waits until all is closed after `drop`."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self.is_dropped:
+            return
         task = asyncio.get_running_loop().create_task(self._until_lost(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _until_lost(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _until_lost(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await work
+            await work()
         except Exception as error:  # Whatever a library raises, the link is what it ends.
             self.attempt.lost({"reason": f"{type(error).__name__}: {error}"})

@@ -15,8 +15,6 @@ from .transport import Attempt, Frame, Link
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 WAITING_FRAMES_MAX = 1_000
 CLOSE_TIMEOUT_S = 2
-# Goodbyes under way; each ends by itself after CLOSE_TIMEOUT_S.
-_closing: set[asyncio.Task[None]] = set()
 
 
 def _open(base: str) -> connect:
@@ -44,15 +42,13 @@ class WebSocketLink(Link):
             return self.attempt.lost(refusal_of(response.status_code, response.headers.get("Retry-After"), bytes(response.body or b"")))
         try:
             await socket.send(json.dumps(self.attempt.hello))
-            self.start(self._write(socket))
-            while True:
+            self.start(lambda: self._write(socket))
+            while not self.is_dropped:
                 self.attempt.frame(json.loads(await socket.recv()))
         except ConnectionClosed:
             self.attempt.lost({"code": socket.close_code, "reason": socket.close_reason})
         finally:
-            goodbye = asyncio.get_running_loop().create_task(socket.close())
-            _closing.add(goodbye)
-            goodbye.add_done_callback(_closing.discard)
+            await socket.close()
 
     async def _write(self, socket: ClientConnection) -> None:
         try:
