@@ -1,0 +1,18 @@
+// The tests of clients/python: its machine by the vectors, and what it is made of against the real server.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { test } from "node:test";
+import { promisify } from "node:util";
+
+import { binary, python, repository } from "./places.mjs";
+
+test("the tests of clients/python pass", async () => {
+  const cwd = join(repository, "clients/python");
+  const env = { ...process.env, PYTHONPATH: "src", PYTHONDONTWRITEBYTECODE: "1", TIDINGS_BIN: binary() };
+  const { stderr } = await promisify(execFile)(python, ["-m", "unittest", "discover", "-s", "tests"], { cwd, env, timeout: 120_000 });
+  const [, ran] = /Ran (\d+) tests/.exec(stderr) ?? [];
+  assert.ok(Number(ran) > 0 && /^OK$/m.test(stderr), stderr);
+  console.log(stderr);
+});
