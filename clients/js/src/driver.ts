@@ -30,6 +30,7 @@ export class Driver {
   #link: Link | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setInterval> | undefined;
+  #attempt = 0;
   #pinged_at = 0;
   #listeners: [EventTarget, string, () => void][] = [];
 
@@ -94,11 +95,13 @@ export class Driver {
         is_lost = true;
         this.handle({ ...loss, type: "lost" });
       });
+    // What it gave up may arrive through a proxy after what it does now: the server knows by this which is the newer.
+    this.#attempt = Math.max(this.#attempt + 1, Date.now());
     const headers: Record<string, string> = hello.token ? { Authorization: `Bearer ${hello.token as string}` } : {};
     try {
       link = this.options.transports[transport]!.connect({
         base: this.options.base,
-        hello,
+        hello: { ...hello, attempt: this.#attempt },
         headers,
         frame: (frame) => present(() => this.#frame(frame)),
         heard: () => present(() => this.handle({ type: "heard" })),

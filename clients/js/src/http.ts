@@ -41,7 +41,7 @@ export function rooms_of({ rooms = [], positions = {} }: ClientFrame): string[] 
 
 export function query_of(hello: ClientFrame, url: URL): URL {
   for (const room of rooms_of(hello)) url.searchParams.append("room", room);
-  for (const name of ["user_id", "session_id"]) if (hello[name]) url.searchParams.set(name, hello[name] as string);
+  for (const name of ["user_id", "session_id", "attempt"]) if (hello[name]) url.searchParams.set(name, String(hello[name]));
   return url;
 }
 
