@@ -117,7 +117,7 @@ class CatchUp:
     def __init__(self, link: HttpLink) -> None:
         self._link = link
         self._positions: dict[str, int] = dict(link.attempt.hello.get("positions", {}))
-        self._held: dict[str, list[Frame]] = {room: [] for room in self._positions if not is_own_room(room)}
+        self._held: dict[str, list[Frame]] = {room: [] for room in self._positions}
         self._told: dict[str, int] = {}  # Up to where the history told what is lost.
         self.done = asyncio.Event()
         if not self._held:
@@ -131,15 +131,21 @@ class CatchUp:
         held = self._held.get(room)
         if held is None:
             self._link.attempt.frame(frame)
+            if frame["type"] == "session":
+                # The user's own room comes with the session: nothing tells from where on its messages follow.
+                for own in [room for room in self._held if is_own_room(room)]:
+                    self._start(own, None)
         elif frame["type"] == "joined":
-            end = frame.get("last_message_id") or 0
-            self._link.start(lambda: self._catch_up(room, end))
+            self._start(room, frame.get("last_message_id") or 0)
         elif len(held) < HELD_FRAMES_MAX:
             held.append(frame)
         else:
             self._link.attempt.lost({"reason": "Too much came while the history was read."})
 
-    async def _catch_up(self, room: str, end: int) -> None:
+    def _start(self, room: str, end: int | None) -> None:
+        self._link.start(lambda: self._catch_up(room, end))
+
+    async def _catch_up(self, room: str, end: int | None) -> None:
         await self._read(room, end)
         held = self._held.pop(room, [])
         self._told[room] = self._positions[room]
@@ -148,21 +154,22 @@ class CatchUp:
         if not self._held:
             self.done.set()
 
-    async def _read(self, room: str, end: int) -> None:
-        """Reads at least up to `end`, from where on messages follow by themselves."""
+    async def _read(self, room: str, end: int | None) -> None:
+        """Reads at least up to `end`, from where on messages follow by themselves; up to the last message if that is not known."""
         while True:
             after = self._positions[room]
             page = await self._page(room, after)
             messages = page.get("messages") or []
-            before = messages[0]["id"] if messages else end + 1
+            stand = after if end is None else max(after, end)
+            before = messages[0]["id"] if messages else stand + 1
             # A page that is incomplete only because it is full says so in the same word: better a needless warning than silence.
             is_loss = not page.get("complete") and after > 0 and before > after + 1
-            position = self._positions[room] = messages[-1]["id"] if messages else max(after, end)
+            position = self._positions[room] = messages[-1]["id"] if messages else stand
             told = {"type": "restore", "room": room, "messages": messages, "last_message_id": position, "recovered": not is_loss}
             self._link.attempt.frame(told)
             if is_loss:
                 self._link.attempt.frame({"type": "gap", "room": room, "after": after, "before": before, "reason": "expired"})
-            if not messages or position >= end:
+            if not messages or (end is not None and position >= end):
                 return
 
     async def _page(self, room: str, after: int) -> Frame:

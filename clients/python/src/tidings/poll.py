@@ -55,7 +55,7 @@ class PollLink(HttpLink):
         # where on messages follow. One after the other: whoever joins while another request takes the session is `superseded`.
         rooms = rooms_of(self.attempt.hello)
         told = {"type": "session", "session_id": self.session_id, "resumed": resumed, "rooms": rooms or ["lobby"], "node": answer["node"]}
-        self.attempt.frame(told)
+        self.catch_up.take(told)
         self._take(answer)
         for room in rooms:
             if room in self.attempt.hello.get("positions", {}):

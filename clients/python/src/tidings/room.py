@@ -36,10 +36,6 @@ class Unread:
             self._is_over, self._end = True, why
             self._news.set()
 
-    @property
-    def is_over(self) -> bool:
-        return self._is_over
-
     async def next(self) -> Message:
         while not self._messages:
             if self._is_over:
@@ -57,9 +53,9 @@ class Room(Emitter):
         self.name = name
         self._client = client
         self._unread_max = unread_max
-        # What comes before somebody reads, so that an `async for` begins with it.
-        self._first: Unread | None = Unread(unread_max)
-        self._readers: set[Unread] = {self._first}
+        # What was not read yet by an `async for`, whether one is under way or will be; none where a handler takes the messages.
+        self._unread: Unread | None = Unread(unread_max)
+        self._is_read = False
 
     async def send(self, content: Any, *, key: str | None = None) -> int:
         """Says text (a string) or data (any other JSON); gives the id under which it was stored.
@@ -91,31 +87,32 @@ class Room(Emitter):
         self.end(None)
 
     async def __aiter__(self) -> AsyncIterator[Message]:
-        reader, self._first = self._first or Unread(self._unread_max), None
-        self._readers.add(reader)
-        try:
-            while True:
-                try:
-                    message = await reader.next()
-                except StopAsyncIteration:
-                    return
-                yield message
-        finally:
-            self._readers.discard(reader)
+        """Messages in order, beginning with those that came since the room was named or the last `async for` was left.
+
+        Two at once share them. It ends when the client or the room is left, and raises `Refused` when the server ended it.
+        """
+        self._is_read = True
+        unread = self._unread = self._unread or Unread(self._unread_max)
+        while True:
+            try:
+                message = await unread.next()
+            except StopAsyncIteration:
+                return
+            except Refused:
+                self._unread = None
+                raise
+            yield message
 
     def on(self, event: str, handler: Any = None) -> Any:
-        if event == "message" and handler is not None and self._first:
-            # Somebody listens: nothing has to be kept for a reader.
-            self._readers.discard(self._first)
-            self._first = None
+        if event == "message" and handler is not None and not self._is_read:
+            self._unread = None
         return super().on(event, handler)
 
     def emit(self, event: str, value: Any) -> None:
-        if event == "message":
-            for reader in list(self._readers):
-                reader.add(value)
+        if event == "message" and self._unread:
+            self._unread.add(value)
         super().emit(event, value)
 
     def end(self, why: Refused | None) -> None:
-        for reader in self._readers:
-            reader.end(why)
+        if self._unread:
+            self._unread.end(why)
