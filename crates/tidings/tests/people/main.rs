@@ -123,7 +123,9 @@ fn users_of_a_node_that_is_killed_are_told_to_have_left_once_by_those_who_are_le
     ana.hears(&told("user_left", "eva"));
     for url in [&south, &west] {
         assert_eq!(list(url), ["ana", "ben"]);
-        assert_eq!(get(url, "/presence?user=ben&user=eva"), json!({"online": ["ben"]}));
+        // Each node learns by its next census who lives.
+        let online = || get(url, "/presence?user=ben&user=eva");
+        wait_for("she counts as gone", || online() == json!({"online": ["ben"]}));
     }
     wait_for("nobody takes the node for known", || redis.command(&["SCARD", "tidings:{nodes}"]) == "2");
     let mut zoe = Person::enter(&west, "zoe");
