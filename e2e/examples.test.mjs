@@ -17,7 +17,8 @@ const example = (name) => join(repository, "examples", name);
 
 /** A running example: `lines` is what it printed, `say` its input. */
 function run(t, program, ...words) {
-  const child = spawn(program, words, { stdio: ["pipe", "pipe", "inherit"] });
+  const env = { ...process.env, PYTHON: python, PYTHONPATH: join(repository, "clients/python/src") };
+  const child = spawn(program, words, { stdio: ["pipe", "pipe", "inherit"], env });
   t.after(() => child.kill());
   const lines = new Arrivals();
   createInterface({ input: child.stdout }).on("line", (line) => lines.push(line));
@@ -61,4 +62,32 @@ test("publish.sh stores its message once and reads it back", async (t) => {
   const [first, second, history] = stdout.trim().split("\n").map((line) => JSON.parse(line));
   assert.equal(first.id, second.id);
   assert.deepEqual(history.messages.map(({ id, data }) => [id, data]), [[first.id, { event: "deployed", version: 42 }]]);
+});
+
+test("the notifications of backend.py reach inbox.py: those before it came, live ones, and those that it missed", async (t) => {
+  const server = await Server.start(t);
+  const cable = await Cable.lay(t, server.port);
+  const notify = async (text) => {
+    const backend = run(t, python, example("notifications/backend.py"), server.url);
+    backend.say(text);
+    assert.equal(await backend.ended(), 0);
+  };
+  await notify("ana: Your order was taken\nben: not for ana\n");
+  const inbox = run(t, python, example("notifications/inbox.py"), cable.url, "ana");
+  assert.equal(await inbox.lines.take("the early one"), "ana: Your order was taken");
+  await notify("ana: It is on its way\n");
+  assert.equal(await inbox.lines.take("a live one"), "ana: It is on its way");
+  cable.tear();
+  await notify("ana: Nobody was at home\n");
+  cable.mend();
+  assert.equal(await inbox.lines.take("the missed one"), "ana: Nobody was at home");
+  assert.deepEqual(inbox.lines.rest, []);
+});
+
+test("notifications/start.sh shows what its backend was told", async (t) => {
+  const server = await Server.start(t);
+  const both = run(t, example("notifications/start.sh"), server.url);
+  await both.lines.take("the first notification", (line) => line === "ana: Welcome");
+  both.say("ana: Your parcel is here\n");
+  assert.equal(await both.ended(), 0);
 });

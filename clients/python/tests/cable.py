@@ -7,12 +7,14 @@ is as a proxy that knows nothing of WebSockets.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 
 class Cable:
     def __init__(self, port: int, refuses_upgrades: bool = False) -> None:
         self._far_port = port
         self._refuses_upgrades = refuses_upgrades
+        self.said = bytearray()  # By the client.
         self._is_whole = True
         self._writers: set[asyncio.StreamWriter] = set()
         self._joints: set[asyncio.Task[None]] = set()
@@ -58,14 +60,18 @@ class Cable:
             self._writers.discard(near)
             return near.transport.abort()
         self._writers.add(far)
-        far.write(head)
-        await asyncio.gather(self._lead(near_reader, far), self._lead(far_reader, near))
+        self._carry(head, far)
+        await asyncio.gather(self._lead(near_reader, lambda some: self._carry(some, far), far), self._lead(far_reader, near.write, near))
         self._writers -= {near, far}
 
-    async def _lead(self, source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+    def _carry(self, some: bytes, far: asyncio.StreamWriter) -> None:
+        self.said += some
+        far.write(some)
+
+    async def _lead(self, source: asyncio.StreamReader, carry: Callable[[bytes], None], to: asyncio.StreamWriter) -> None:
         try:
             while some := await source.read(65_536):
-                to.write(some)
+                carry(some)
                 await to.drain()
         except OSError:
             pass

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import re
 import unittest
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -11,6 +13,7 @@ from typing import Any, TypeVar
 from cable import Cable
 from server import Server
 from tidings import Gap, Message, Options, Publisher, Refused, Room, State, Tidings
+from tidings.client import expiry_of
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
@@ -207,6 +210,37 @@ class Client(unittest.IsolatedAsyncioTestCase):
                     await until(ana, "live")
                 ids.append(publisher.publish_to_user(transport, "last"))
                 self.assertEqual([message.id for message in await soon(read(inbox, ids[-1]))], ids)
+
+    async def test_each_connection_says_a_greater_attempt(self) -> None:
+        server = Server(self)
+        for transport, path in (("sse", "/events"), ("poll", "/poll/")):
+            async with Cable(server.port) as cable, Tidings(cable.url, transports=[transport], options=HURRY) as ana:
+                await live_in(ana.room("news"), ana)
+                cable.tear()
+                await until(ana, "waiting")
+                cable.mend()
+                await until(ana, "live")
+                said = re.findall(rf"GET {path}\S*", bytes(cable.said).decode())
+                attempts = [int(match[1]) for address in said if (match := re.search(r"[?&]attempt=(\d+)", address))]
+                self.assertEqual(len(attempts), len(said), "none goes without")
+                self.assertEqual(attempts, sorted(attempts))
+                self.assertGreaterEqual(len(set(attempts)), 2)
+
+    async def test_a_token_is_asked_for_and_its_end_is_read(self) -> None:
+        server = Server(self)
+        payload = base64.urlsafe_b64encode(json.dumps({"exp": 1_900_000_000}).encode()).decode().rstrip("=")
+        self.assertEqual(expiry_of(f"e30.{payload}.x"), 1_900_000_000)
+        self.assertIsNone(expiry_of("opaque"))
+        asked = []
+
+        async def token() -> str:
+            asked.append(1)
+            return f"e30.{payload}.x"
+
+        async with Cable(server.port) as cable, Tidings(cable.url, token, transports=["sse"]) as ana:
+            await live_in(ana.room("news"), ana)
+            self.assertEqual(len(asked), 1)
+            self.assertIn(f"bearer e30.{payload}.x".lower(), bytes(cable.said).decode().lower())
 
     async def test_what_is_not_answered_when_it_is_closed_is_refused(self) -> None:
         client = Tidings("http://127.0.0.1:9", options=HURRY)
