@@ -137,15 +137,9 @@ async fn find(server: &Arc<Server>) -> Result<Topology, RedisError> {
     let (up, away): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.voice.is_up());
     let mut discontent = None;
     let mut last = None;
-    for line in up.iter().chain(&away) {
-        match ask(&line.source, server.patience).await {
-            Ok((topology, true)) => return Ok(topology),
-            Ok((topology, false)) => discontent = discontent.or(Some(topology)),
-            Err(error) => last = Some(error),
-        }
-    }
-    for seed in server.lines.seeds() {
-        match ask(seed, server.patience).await {
+    let known = up.iter().chain(&away).map(|line| &line.source);
+    for source in known.chain(server.lines.seeds().iter().map(Arc::as_ref)) {
+        match ask(source, server.patience).await {
             Ok((topology, true)) => return Ok(topology),
             Ok((topology, false)) => discontent = discontent.or(Some(topology)),
             Err(error) => last = Some(error),

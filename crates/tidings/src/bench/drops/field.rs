@@ -234,9 +234,7 @@ impl Field {
             if let (true, Some(line)) = (consumed < count, client.line.as_mut()) {
                 line.carry.extend_from_slice(&self.scratch[consumed..count]);
             }
-            if count < self.scratch.len() {
-                return Ok(());
-            }
+            // Until there is nothing: the end of a connection may have come together with its last bytes.
         }
     }
 }
