@@ -31,12 +31,20 @@ impl List {
 const NONE: u32 = u32::MAX;
 /// The source of an entry whose bytes are the connection's own.
 const OWN: u32 = u32::MAX;
+/// The source of a stretch that was copied together.
+const GATHERED: u32 = u32::MAX - 1;
 
+/// Bytes in one piece, until the turn's end; gathered ones until [`Cork::forget_gathered`].
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+pub struct Stretch {
     source: u32,
     start: u32,
     end: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    stretch: Stretch,
     next: u32,
 }
 
@@ -46,6 +54,8 @@ pub struct Cork {
     entries: Vec<Entry>,
     shared: Vec<Rc<Frames>>,
     own: Vec<u8>,
+    /// Copies of lists that were no single stretch.
+    gathered: Vec<u8>,
 }
 
 impl Cork {
@@ -65,9 +75,9 @@ impl Cork {
         let end = index(self.own.len());
         // Answers to one connection mostly follow each other: then they are one stretch.
         let joins = (list.last != NONE).then(|| &mut self.entries[list.last as usize]);
-        match joins.filter(|last| last.source == OWN && last.end == start) {
+        match joins.filter(|last| last.stretch.source == OWN && last.stretch.end == start) {
             Some(last) => {
-                last.end = end;
+                last.stretch.end = end;
                 list.bytes += end - start;
             }
             None => self.push(list, OWN, start, end),
@@ -76,7 +86,7 @@ impl Cork {
 
     fn push(&mut self, list: &mut List, source: u32, start: u32, end: u32) {
         let entry = index(self.entries.len());
-        self.entries.push(Entry { source, start, end, next: NONE });
+        self.entries.push(Entry { stretch: Stretch { source, start, end }, next: NONE });
         match list.last {
             NONE => list.first = entry,
             last => self.entries[last as usize].next = entry,
@@ -85,24 +95,48 @@ impl Cork {
         list.bytes += end - start;
     }
 
-    /// The list's bytes in one piece: where they lie, if they are one stretch, else copied together
-    /// into `scratch`. Copying small frames and sending once beats `writev` by about 15 %.
-    pub fn gather<'a>(&'a self, list: List, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    /// The list's bytes in one piece: where they lie, if they are one stretch, else copied together.
+    /// Copying small frames and sending once beats `writev` by about 15 %.
+    pub fn gather(&mut self, list: List) -> Stretch {
         if list.first == list.last && list.first != NONE {
-            return self.bytes(self.entries[list.first as usize]);
+            return self.entries[list.first as usize].stretch;
         }
-        scratch.clear();
-        for entry in self.entries(list) {
-            scratch.extend_from_slice(self.bytes(entry));
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let start = index(gathered.len());
+        for stretch in self.stretches(list) {
+            gathered.extend_from_slice(self.bytes(stretch));
         }
-        scratch
+        self.gathered = gathered;
+        Stretch { source: GATHERED, start, end: index(self.gathered.len()) }
+    }
+
+    /// The bytes of a stretch.
+    pub fn bytes(&self, Stretch { source, start, end }: Stretch) -> &[u8] {
+        let bytes = match source {
+            GATHERED => &self.gathered,
+            OWN => &self.own,
+            shared => &self.shared[shared as usize].bytes,
+        };
+        &bytes[start as usize..end as usize]
+    }
+
+    /// Bytes that were copied together and not yet forgotten.
+    pub const fn gathered_bytes(&self) -> usize {
+        self.gathered.len()
+    }
+
+    /// What was copied together has been sent.
+    pub fn forget_gathered(&mut self) {
+        self.gathered.clear();
     }
 
     /// The list's stretches, to be kept beyond the turn.
     pub fn parts(&self, list: List) -> impl Iterator<Item = Part> {
-        self.entries(list).map(|entry| match self.shared.get(entry.source as usize) {
-            Some(frames) => Part::Shared { frames: Rc::clone(frames), start: entry.start, end: entry.end },
-            None => Part::Own { bytes: self.bytes(entry).to_vec(), sent: 0 },
+        self.stretches(list).map(|stretch| match self.shared.get(stretch.source as usize) {
+            Some(frames) => {
+                Part::Shared { frames: Rc::clone(frames), start: stretch.start, end: stretch.end }
+            }
+            None => Part::Own { bytes: self.bytes(stretch).to_vec(), sent: 0 },
         })
     }
 
@@ -116,23 +150,20 @@ impl Cork {
         self.entries.clear();
         self.shared.clear();
         self.own.clear();
+        self.gathered.clear();
         // A turn that answered with megabytes should not be remembered by its memory.
         self.own.shrink_to(OWN_BYTES_KEPT);
+        self.gathered.shrink_to(OWN_BYTES_KEPT);
         self.entries.shrink_to(ENTRIES_KEPT);
     }
 
-    fn entries(&self, list: List) -> impl Iterator<Item = Entry> {
+    fn stretches(&self, list: List) -> impl Iterator<Item = Stretch> {
         let mut at = list.first;
         std::iter::from_fn(move || {
             let entry = *self.entries.get(at as usize)?;
             at = entry.next;
-            Some(entry)
+            Some(entry.stretch)
         })
-    }
-
-    fn bytes(&self, entry: Entry) -> &[u8] {
-        let source = self.shared.get(entry.source as usize).map_or(&self.own, |frames| &frames.bytes);
-        &source[entry.start as usize..entry.end as usize]
     }
 }
 
@@ -158,13 +189,14 @@ mod tests {
         cork.push_shared(&mut ben, &frames, 3, 6);
         cork.push_own(&mut ana, |out| out.extend(b"b"));
         cork.push_own(&mut ana, |out| out.extend(b"c"));
-        let mut scratch = Vec::new();
-        assert_eq!(cork.gather(ana, &mut scratch), b"aonetwobc");
-        assert_eq!(cork.gather(ben, &mut scratch), b"two");
+        let (for_ana, for_ben) = (cork.gather(ana), cork.gather(ben));
+        assert_eq!(cork.bytes(for_ana), b"aonetwobc");
+        assert_eq!(cork.bytes(for_ben), b"two");
         assert_eq!((ana.bytes, ben.bytes), (9, 3));
         let parts: Vec<u8> = cork.parts(ana).flat_map(|part| part.bytes().to_vec()).collect();
         assert_eq!(parts, b"aonetwobc");
         assert!(List::EMPTY.is_empty());
-        assert_eq!(cork.gather(List::EMPTY, &mut scratch), b"");
+        let nothing = cork.gather(List::EMPTY);
+        assert_eq!(cork.bytes(nothing), b"");
     }
 }

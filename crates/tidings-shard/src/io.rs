@@ -29,7 +29,19 @@ pub trait Io {
     fn receive(&mut self, socket: &mut Self::Socket, into: &mut [u8]) -> io::Result<usize>;
 
     /// Sends what fits into the system's buffer.
-    fn send(&mut self, socket: &mut Self::Socket, bytes: &[u8]) -> io::Result<usize>;
+    fn send(&mut self, socket: &Self::Socket, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Sends to several sockets, to each as [`Io::send`] does, and appends to `told` what became of each, in
+    /// order: with one call for all, where the system can do that.
+    fn send_each<'a>(
+        &mut self,
+        sends: impl Iterator<Item = (&'a Self::Socket, &'a [u8])>,
+        told: &mut Vec<io::Result<usize>>,
+    ) where
+        Self::Socket: 'a,
+    {
+        told.extend(sends.map(|(socket, bytes)| self.send(socket, bytes)));
+    }
 
     /// Ends the outward direction.
     fn finish(&mut self, socket: &mut Self::Socket);

@@ -26,6 +26,7 @@ use crate::context::Context;
 use crate::encoding::Encoded;
 use crate::gate::Gate;
 use crate::io::{Io, Ready};
+use crate::shard::flushing::Departures;
 use crate::shard::stopping::Stopping;
 
 pub(crate) use connections::Connections;
@@ -62,7 +63,9 @@ pub struct Shard<I: Io> {
     accept_again_ms: u64,
     messaging_tick_ms: u64,
     stopping: Stopping,
-    /// Scratch for what is sent in one call.
+    /// What leaves with the turn's end.
+    departures: Departures,
+    /// Scratch for what an outbox sends in one call.
     gathered: Vec<u8>,
     unfinished: bool,
     /// Clients that have come in, of whatever kind.
@@ -130,6 +133,7 @@ impl<I: Io> Shard<I> {
             accept_again_ms: 0,
             messaging_tick_ms: 0,
             stopping: Stopping::default(),
+            departures: Departures::default(),
             gathered: Vec::new(),
             unfinished: false,
             entrances: 0,

@@ -4,6 +4,7 @@
 //! Each shard listens by a socket of its own on the same address (`SO_REUSEPORT`), so the kernel
 //! spreads connections and no thread hands any to another.
 
+use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendFlags};
 use socket2::{Domain, Protocol, Type};
 use tidings_core::{Now, SlotKey};
@@ -81,7 +83,7 @@ pub enum Socket {
     /// Of the system's.
     Tcp(TcpStream),
     /// Brought by the control plane.
-    Foreign(Box<Foreign>),
+    Foreign(Box<RefCell<Foreign>>),
 }
 
 impl Peer for Socket {
@@ -91,7 +93,7 @@ impl Peer for Socket {
                 let mut asked = [PollFd::new(socket, PollFlags::RDHUP)];
                 poll(&mut asked, Some(&Timespec::default())).is_ok_and(|told| told > 0)
             }
-            Self::Foreign(stream) => stream.has_ended(),
+            Self::Foreign(stream) => stream.borrow().has_ended(),
         }
     }
 }
@@ -173,16 +175,21 @@ impl Io for Tcp {
     fn receive(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
         match socket {
             Socket::Tcp(socket) => Ok(net::recv(socket, into, RecvFlags::empty())?.0),
-            Socket::Foreign(stream) => stream.receive(into),
+            Socket::Foreign(stream) => stream.get_mut().receive(into),
         }
     }
 
-    fn send(&mut self, socket: &mut Socket, bytes: &[u8]) -> io::Result<usize> {
+    fn send(&mut self, socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
         match socket {
             // Not by libc, whose `send` is a point of cancellation: that costs one part in a hundred of a
             // small message's delivery.
-            Socket::Tcp(socket) => Ok(net::send(socket, bytes, SendFlags::NOSIGNAL)?),
-            Socket::Foreign(stream) => stream.send(bytes),
+            Socket::Tcp(socket) => loop {
+                match net::send(socket, bytes, SendFlags::NOSIGNAL) {
+                    Err(Errno::INTR) => {}
+                    told => return Ok(told?),
+                }
+            },
+            Socket::Foreign(stream) => stream.borrow_mut().send(bytes),
         }
     }
 
@@ -190,7 +197,7 @@ impl Io for Tcp {
         match socket {
             // It fails only when the peer is gone, which is as good.
             Socket::Tcp(socket) => drop(socket.shutdown(Shutdown::Write)),
-            Socket::Foreign(stream) => stream.finish(),
+            Socket::Foreign(stream) => stream.get_mut().finish(),
         }
     }
 
@@ -198,7 +205,7 @@ impl Io for Tcp {
         let socket = match socket {
             Socket::Tcp(socket) => socket,
             Socket::Foreign(stream) => {
-                stream.watch(key, &self.bell);
+                stream.get_mut().watch(key, &self.bell);
                 return Ok(());
             }
         };
@@ -225,7 +232,7 @@ impl Io for Tcp {
                 socket.set_nonblocking(true)?;
                 Ok(Socket::Tcp(TcpStream::from_std(socket)))
             }
-            Arriving::Stream(stream) => Ok(Socket::Foreign(Box::new(Foreign::new(stream)))),
+            Arriving::Stream(stream) => Ok(Socket::Foreign(Box::new(Foreign::new(stream).into()))),
         }
     }
 

@@ -411,7 +411,7 @@ impl Io for Simulated {
         Ok(count)
     }
 
-    fn send(&mut self, socket: &mut Socket, bytes: &[u8]) -> Result<usize> {
+    fn send(&mut self, socket: &Socket, bytes: &[u8]) -> Result<usize> {
         let mut state = self.network.state();
         let line = &mut state.lines[socket.line];
         if line.reset {

@@ -1,39 +1,49 @@
-//! The end of a turn: one `send` for each connection that has something, and what the kernel
-//! refuses goes to its outbox.
+//! The end of a turn: one `send` for each connection that has something, many of them in one call to
+//! the system where it can do that, and what the kernel refuses goes to its outbox.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 use tidings_core::Slot;
 use tidings_core::telemetry::Counter;
 
 use super::Shard;
-use crate::cork::List;
+use crate::cork::{List, Stretch};
 use crate::io::Io;
 
 /// What an outbox sends in one call.
 const OUTBOX_SEND_BYTES: usize = 256 * 1024;
+/// Sends that are handed to the system together: enough that the call costs each of them next to nothing.
+pub(crate) const SENDS_TOGETHER_MAX: usize = 256;
+/// Bytes that are copied together before they are sent: what the processor's cache keeps.
+const GATHERED_BYTES_MAX: usize = 256 * 1024;
 
-/// What became of an attempt to send.
-enum Sent {
-    /// So many bytes went.
-    Bytes(usize),
-    /// The peer is gone.
-    Never,
+/// Sends that leave together, and what became of each.
+#[derive(Debug, Default)]
+pub(super) struct Departures {
+    all: Vec<Departure>,
+    told: Vec<io::Result<usize>>,
+}
+
+#[derive(Debug)]
+struct Departure {
+    slot: Slot,
+    list: List,
+    stretch: Stretch,
 }
 
 impl<I: Io> Shard<I> {
     /// Lets out what the turn has corked.
     pub(super) fn flush(&mut self) {
         let mut dirty = std::mem::take(&mut self.connections.dirty);
-        let (mut sends, mut bytes) = (0, 0);
         for &slot in &dirty {
-            if let Some(sent) = self.flush_one(slot) {
-                sends += 1;
-                bytes += sent as u64;
+            self.prepare(slot);
+            let is_enough = self.departures.all.len() >= SENDS_TOGETHER_MAX
+                || self.connections.cork.gathered_bytes() >= GATHERED_BYTES_MAX;
+            if is_enough {
+                self.depart();
             }
         }
-        self.counters.add(Counter::SendCalled, sends);
-        self.counters.add(Counter::ByteSent, bytes);
+        self.depart();
         self.connections.cork.clear();
         for slot in dirty.drain(..) {
             self.settle(slot);
@@ -51,35 +61,62 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    /// Gives the bytes sent if there was anything to send and nothing in its way.
-    fn flush_one(&mut self, slot: Slot) -> Option<usize> {
-        let now_ms = self.connections.now_ms();
-        let key = self.connections.table.key(slot)?;
-        let connection = self.connections.table.get_mut(slot)?;
+    /// Readies what a connection has to send, unless something older is in its way.
+    fn prepare(&mut self, slot: Slot) {
+        let Some(connection) = self.connections.table.get_mut(slot) else { return };
         connection.dirty = false;
         let list = std::mem::replace(&mut connection.list, List::EMPTY);
         if list.is_empty() || connection.dead {
-            return None;
+            return;
         }
-        let was_blocked = connection.is_blocked();
-        let mut sent = 0;
-        if !was_blocked {
-            let bytes = self.connections.cork.gather(list, &mut self.gathered);
-            match send(&mut self.io, &mut connection.socket, bytes) {
-                Sent::Bytes(count) => sent = count,
-                Sent::Never => {
-                    connection.dead = true;
-                    self.connections.dead.push(key);
-                    return Some(0);
-                }
-            }
-            if sent > 0 && !connection.pinged {
-                connection.since_ms = now_ms;
-            }
-            if sent == list.bytes as usize {
-                return Some(sent);
-            }
+        if connection.is_blocked() {
+            return self.keep(slot, list, 0);
         }
+        let stretch = self.connections.cork.gather(list);
+        self.departures.all.push(Departure { slot, list, stretch });
+    }
+
+    /// Sends what is ready.
+    fn depart(&mut self) {
+        let Departures { mut all, mut told } = std::mem::take(&mut self.departures);
+        let (table, cork) = (&self.connections.table, &self.connections.cork);
+        let sends = all.iter().map(|departure| {
+            let connection = table.get(departure.slot).expect("nobody is removed while a turn ends");
+            (&connection.socket, cork.bytes(departure.stretch))
+        });
+        self.io.send_each(sends, &mut told);
+        let mut bytes = 0;
+        for (departure, told) in all.iter().zip(told.drain(..)) {
+            bytes += self.conclude(departure, told) as u64;
+        }
+        self.counters.add(Counter::SendCalled, all.len() as u64);
+        self.counters.add(Counter::ByteSent, bytes);
+        self.connections.cork.forget_gathered();
+        all.clear();
+        self.departures = Departures { all, told };
+    }
+
+    /// Notes what became of a send, and gives the bytes that went.
+    fn conclude(&mut self, &Departure { slot, list, .. }: &Departure, told: io::Result<usize>) -> usize {
+        let now_ms = self.connections.now_ms();
+        let (Some(connection), Some(sent)) = (self.connections.table.get_mut(slot), sent(told)) else {
+            self.give_up(slot);
+            return 0;
+        };
+        if sent > 0 && !connection.pinged {
+            connection.since_ms = now_ms;
+        }
+        if sent == list.bytes as usize {
+            return sent;
+        }
+        self.keep(slot, list, sent);
+        self.watch_for_space(slot);
+        sent
+    }
+
+    /// Keeps what was not sent: all but the first `sent` bytes of a list.
+    fn keep(&mut self, slot: Slot, list: List, sent: usize) {
+        let Some(connection) = self.connections.table.get_mut(slot) else { return };
         let outbox = &mut connection.rare.get_or_insert_default().outbox;
         let mut skip = sent;
         for part in self.connections.cork.parts(list) {
@@ -89,11 +126,22 @@ impl<I: Io> Shard<I> {
         }
         // Whoever asks meanwhile whether it flows is told no, and waits to hear that it does again.
         connection.refused = true;
-        if !was_blocked && self.io.watch(&mut connection.socket, key, true, true).is_err() {
-            connection.dead = true;
-            self.connections.dead.push(key);
+    }
+
+    fn watch_for_space(&mut self, slot: Slot) {
+        let Some(key) = self.connections.table.key(slot) else { return };
+        let Some(connection) = self.connections.table.get_mut(slot) else { return };
+        if self.io.watch(&mut connection.socket, key, true, true).is_err() {
+            self.give_up(slot);
         }
-        (!was_blocked).then_some(sent)
+    }
+
+    /// The peer is gone.
+    fn give_up(&mut self, slot: Slot) {
+        let Some(key) = self.connections.table.key(slot) else { return };
+        let Some(connection) = self.connections.table.get_mut(slot) else { return };
+        connection.dead = true;
+        self.connections.dead.push(key);
     }
 
     /// The kernel takes data again.
@@ -108,23 +156,16 @@ impl<I: Io> Shard<I> {
             self.gathered.clear();
             rare.outbox.gather(OUTBOX_SEND_BYTES, &mut self.gathered);
             let offered = self.gathered.len();
-            match send(&mut self.io, &mut connection.socket, &self.gathered) {
-                Sent::Bytes(count) => {
-                    rare.outbox.sent(count);
-                    self.counters.add(Counter::SendCalled, 1);
-                    self.counters.add(Counter::ByteSent, count as u64);
-                    if count > 0 && !connection.pinged {
-                        connection.since_ms = now_ms;
-                    }
-                    if count < offered {
-                        return;
-                    }
-                }
-                Sent::Never => {
-                    connection.dead = true;
-                    self.connections.dead.push(key);
-                    return;
-                }
+            let told = self.io.send(&connection.socket, &self.gathered);
+            let Some(count) = sent(told) else { return self.give_up(slot) };
+            rare.outbox.sent(count);
+            self.counters.add(Counter::SendCalled, 1);
+            self.counters.add(Counter::ByteSent, count as u64);
+            if count > 0 && !connection.pinged {
+                connection.since_ms = now_ms;
+            }
+            if count < offered {
+                return;
             }
         }
         connection.tidy();
@@ -149,13 +190,11 @@ impl<I: Io> Shard<I> {
     }
 }
 
-fn send<I: Io>(io: &mut I, socket: &mut I::Socket, bytes: &[u8]) -> Sent {
-    loop {
-        match io.send(socket, bytes) {
-            Ok(count) => return Sent::Bytes(count),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Sent::Bytes(0),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return Sent::Never,
-        }
+/// Bytes that went, be it none, or `None` if the peer is gone.
+fn sent(told: io::Result<usize>) -> Option<usize> {
+    match told {
+        Ok(count) => Some(count),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Some(0),
+        Err(_) => None,
     }
 }
