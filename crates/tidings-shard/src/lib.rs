@@ -1,10 +1,10 @@
 //! The event loop: one thread a core, each with its own connections, which never change thread.
 //!
 //! In reading order: what a shard is given ([`context`]), what it calls the system for ([`io`],
-//! [`tcp`], [`foreign`]), a connection's few bytes ([`connection`], [`pending`], [`outbox`], [`wheel`]),
+//! [`tcp`], `ring`, [`foreign`]), a connection's few bytes ([`connection`], [`pending`], [`outbox`], [`wheel`]),
 //! what one turn sends ([`cork`], [`encoding`], [`http`]), what requests ask for ([`head`]), and the
 //! turn itself ([`shard`]). Refuses to know Redis, axum, and settings files.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod capacity;
 pub mod connection;
@@ -18,6 +18,7 @@ pub mod http;
 pub mod io;
 pub mod outbox;
 pub mod pending;
+mod ring;
 pub mod shard;
 pub mod start;
 pub mod tcp;
@@ -28,5 +29,5 @@ pub use context::{Context, Reception, Visitor};
 pub use foreign::ByteStream;
 pub use gate::{Arrival, Handshake, Purpose};
 pub use shard::Shard;
-pub use start::{Shards, ShardsHandle, start};
+pub use start::{Running, Shards, ShardsHandle, check_io_uring, start};
 pub use tcp::{Arriving, Listeners, bind};

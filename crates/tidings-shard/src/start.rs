@@ -12,6 +12,7 @@ use tidings_protocol::SessionId;
 
 use crate::context::Context;
 use crate::gate::{Arrival, Gate};
+use crate::ring::Ring;
 use crate::shard::Shard;
 use crate::tcp::{Arriving, Listeners, Tcp};
 
@@ -34,18 +35,41 @@ struct Door {
     waker: Arc<Waker>,
 }
 
-/// Starts `shards` threads, each with its share of every listener, and connects the hub to them.
+/// How the shards are to be run.
+#[derive(Debug, Clone, Copy)]
+pub struct Running {
+    /// Threads.
+    pub shards: usize,
+    /// Whether a turn's sends go to the system in one call where it can take them so.
+    pub io_uring: bool,
+}
+
+/// Whether the system lets this process send by io_uring.
+///
+/// # Errors
+/// Why it does not.
+pub fn check_io_uring() -> io::Result<()> {
+    Ring::new().map(drop)
+}
+
+/// Starts threads, each with its share of every listener, and connects the hub to them.
 ///
 /// # Errors
 /// If the system refuses a thread or an event queue.
-pub fn start(context: &Context, listeners: Vec<Listeners>, shards: usize) -> io::Result<Shards> {
+pub fn start(context: &Context, listeners: Vec<Listeners>, running: Running) -> io::Result<Shards> {
+    let Running { shards, io_uring } = running;
+    let io_uring = io_uring
+        && check_io_uring()
+            .inspect_err(|error| tracing::info!(%error, "IoUringUnavailable: each send is a call of its own"))
+            .is_ok();
     let mut shares: Vec<Vec<std::net::TcpListener>> = (0..shards).map(|_| Vec::new()).collect();
     for listener in listeners {
         for (share, socket) in shares.iter_mut().zip(listener.into_sockets()) {
             share.push(socket);
         }
     }
-    let prepared = shares.into_iter().map(|share| prepare(share, context)).collect::<io::Result<Vec<_>>>()?;
+    let prepared =
+        shares.into_iter().map(|share| prepare(share, context, io_uring)).collect::<io::Result<Vec<_>>>()?;
     context.hub.connect(prepared.iter().map(|shard| Arc::clone(&shard.mailbox) as Arc<dyn Inbox>).collect());
     let mailboxes = prepared.iter().map(|shard| Arc::clone(&shard.mailbox)).collect();
     context.people.sessions.connect(mailboxes);
@@ -68,8 +92,9 @@ struct Prepared {
     counters: Arc<Counters>,
 }
 
-fn prepare(listeners: Vec<std::net::TcpListener>, context: &Context) -> io::Result<Prepared> {
-    let tcp = Tcp::new(listeners)?;
+fn prepare(listeners: Vec<std::net::TcpListener>, context: &Context, io_uring: bool) -> io::Result<Prepared> {
+    let ring = io_uring.then(Ring::new).transpose()?;
+    let tcp = Tcp::new(listeners, ring)?;
     let waker = tcp.waker();
     let wake = move || {
         // It fails only when the shard is gone, and then nobody is left to be woken.

@@ -7,13 +7,13 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendFlags};
 use socket2::{Domain, Protocol, Type};
 use tidings_core::{Now, SlotKey};
@@ -21,6 +21,7 @@ use tidings_protocol::Limits;
 
 use crate::foreign::{Bell, ByteStream, Foreign};
 use crate::io::{Io, Peer, Ready};
+use crate::ring::Ring;
 
 const EVENTS_PER_WAIT: usize = 1_024;
 /// Tokens of connections are a generation and a slot; the last slots are never given out.
@@ -120,11 +121,12 @@ pub struct Tcp {
     events: Events,
     listeners: Vec<TcpListener>,
     started: Instant,
+    ring: Option<Ring>,
 }
 
 impl Tcp {
-    /// Watches the listeners of one shard.
-    pub fn new(listeners: Vec<std::net::TcpListener>) -> io::Result<Self> {
+    /// Watches the listeners of one shard, and sends by the ring, if there is one.
+    pub(crate) fn new(listeners: Vec<std::net::TcpListener>, ring: Option<Ring>) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let mut listeners: Vec<_> = listeners.into_iter().map(TcpListener::from_std).collect();
@@ -138,6 +140,7 @@ impl Tcp {
             events: Events::with_capacity(EVENTS_PER_WAIT),
             listeners,
             started: Instant::now(),
+            ring,
         })
     }
 
@@ -183,13 +186,34 @@ impl Io for Tcp {
         match socket {
             // Not by libc, whose `send` is a point of cancellation: that costs one part in a hundred of a
             // small message's delivery.
-            Socket::Tcp(socket) => loop {
-                match net::send(socket, bytes, SendFlags::NOSIGNAL) {
-                    Err(Errno::INTR) => {}
-                    told => return Ok(told?),
-                }
-            },
+            Socket::Tcp(socket) => Ok(net::send(socket, bytes, SendFlags::NOSIGNAL)?),
             Socket::Foreign(stream) => stream.borrow_mut().send(bytes),
+        }
+    }
+
+    fn send_each<'a>(
+        &mut self,
+        sends: impl Iterator<Item = (&'a Socket, &'a [u8])>,
+        told: &mut Vec<io::Result<usize>>,
+    ) {
+        let Some(ring) = &mut self.ring else {
+            told.extend(sends.map(|(socket, bytes)| self.send(socket, bytes)));
+            return;
+        };
+        let loaded = ring.load(sends.enumerate().filter_map(|(number, (socket, bytes))| match socket {
+            Socket::Tcp(socket) => {
+                // What the ring does not get to is as if the kernel had refused it, and is sent again.
+                told.push(Err(ErrorKind::WouldBlock.into()));
+                Some((number, socket.as_fd(), bytes))
+            }
+            Socket::Foreign(stream) => {
+                told.push(stream.borrow_mut().send(bytes));
+                None
+            }
+        }));
+        if let Err(error) = loaded.send(told) {
+            tracing::warn!(%error, "IoUringBroke: from now on each send is a call of its own");
+            self.ring = None;
         }
     }
 

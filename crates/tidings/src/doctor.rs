@@ -34,6 +34,10 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         let bound = TcpListener::bind(address).map(drop);
         checks::of_address(address, bound.as_ref().map_err(std::io::Error::kind))
     }));
+    if settings.io_uring {
+        let allowed = tidings_shard::check_io_uring();
+        checks.push(checks::of_io_uring(allowed.as_ref().map_err(ToString::to_string)));
+    }
     if let Some(redis) = &settings.redis {
         checks.extend(redis::checks(redis, &settings)?);
     }

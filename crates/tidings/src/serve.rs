@@ -16,7 +16,7 @@ use tidings_core::{Engine, Hub, People, Timestamp};
 use tidings_protocol::Limits;
 use tidings_redis::Registry;
 use tidings_server::{Server, Setup};
-use tidings_shard::{Capacity, Context, Listeners, Shards};
+use tidings_shard::{Capacity, Context, Listeners, Running, Shards};
 use tokio::runtime::Runtime;
 use tokio::time::{interval, sleep};
 
@@ -97,7 +97,8 @@ impl Node {
             compression: settings.compression,
             origins: Arc::clone(&origins),
         };
-        let shards = tidings_shard::start(&context, listeners, settings.shards)
+        let running = Running { shards: settings.shards, io_uring: settings.io_uring };
+        let shards = tidings_shard::start(&context, listeners, running)
             .map_err(|error| Failure::fault(format!("the shards could not be started: {error}")))?;
         server.connect(reception::shards(&shards, context.capacity));
         Ok(Self { addresses, limits, engine, people, registry, server, shards })

@@ -13,7 +13,7 @@ use crate::io::Io;
 /// What an outbox sends in one call.
 const OUTBOX_SEND_BYTES: usize = 256 * 1024;
 /// Sends that are handed to the system together: enough that the call costs each of them next to nothing.
-pub(crate) const SENDS_TOGETHER_MAX: usize = 256;
+const SENDS_TOGETHER_MAX: usize = 256;
 /// Bytes that are copied together before they are sent: what the processor's cache keeps.
 const GATHERED_BYTES_MAX: usize = 256 * 1024;
 
@@ -194,7 +194,7 @@ impl<I: Io> Shard<I> {
 fn sent(told: io::Result<usize>) -> Option<usize> {
     match told {
         Ok(count) => Some(count),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Some(0),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Some(0),
         Err(_) => None,
     }
 }

@@ -8,7 +8,8 @@ use tidings_core::memory::MemoryEngine;
 use tidings_core::{Hub, People, RoomOptions, RoomRules, Timestamp};
 use tidings_protocol::Limits;
 use tidings_shard::{
-    Arrival, Arriving, ByteStream, Capacity, Context, Handshake, Purpose, Reception, Shards, Visitor, start,
+    Arrival, Arriving, ByteStream, Capacity, Context, Handshake, Purpose, Reception, Running, Shards,
+    Visitor, start,
 };
 use tidings_websocket::frame::Opcode;
 use tidings_websocket::handshake::{ClientKey, ClientRequest};
@@ -60,7 +61,7 @@ impl Node {
             echo: true,
             compression: false,
         };
-        let shards = start(&context, Vec::new(), 1).unwrap();
+        let shards = start(&context, Vec::new(), Running { shards: 1, io_uring: true }).unwrap();
         Self { shards, capacity: context.capacity }
     }
 

@@ -184,6 +184,19 @@ fn of_silence(limits: &Limits) -> Check {
     )
 }
 
+/// Whether a turn's sends can go to the system in one call.
+pub(super) fn of_io_uring(allowed: Result<&(), String>) -> Check {
+    Check::new(
+        "io_uring",
+        allowed.is_ok(),
+        State::Warn,
+        allowed.err().map_or_else(|| "can be used".to_owned(), |error| format!("cannot be used: {error}")),
+        "nothing is lost but some CPU: to win it back, set kernel.io_uring_disabled=0, let the container's \
+         seccomp profile allow io_uring_setup, io_uring_enter and io_uring_register, or say --no-io-uring"
+            .to_owned(),
+    )
+}
+
 /// Whether the node could listen there.
 pub(super) fn of_address(address: SocketAddr, bound: Result<&(), ErrorKind>) -> Check {
     let (state, found, remedy) = match bound {

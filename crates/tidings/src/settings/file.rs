@@ -25,6 +25,7 @@ pub(super) struct File {
     pub(super) redis_prefix: Option<String>,
     pub(super) redis_ca: Option<PathBuf>,
     pub(super) shards: Option<usize>,
+    pub(super) io_uring: Option<bool>,
     pub(super) echo: Option<bool>,
     pub(super) compression: Option<bool>,
     pub(super) allowed_origins: Option<Vec<String>>,

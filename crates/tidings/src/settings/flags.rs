@@ -40,6 +40,9 @@ pub(crate) struct Flags {
     /// Threads that own connections. [default: one per core]
     #[arg(long, value_name = "COUNT", env = "TIDINGS_SHARDS")]
     pub(crate) shards: Option<usize>,
+    /// Send to each connection by a call of its own, also where the system could take all of a turn's sends in one.
+    #[arg(long, env = "TIDINGS_NO_IO_URING")]
+    pub(crate) no_io_uring: bool,
     /// Serve /echo, which sends every WebSocket message back; for tests of conformance.
     #[arg(long, env = "TIDINGS_ECHO")]
     pub(crate) echo: bool,

@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) shards: usize,
     /// Whether `/echo` is served.
     pub(crate) echo: bool,
+    /// Whether sends may go to the system by io_uring.
+    pub(crate) io_uring: bool,
     /// Whether WebSocket compression is offered.
     pub(crate) compression: bool,
     /// Pages of which other origins may read what the node answers.
@@ -72,6 +74,7 @@ impl Settings {
             redis: redis(flags, &file)?,
             shards: shards(flags, &file)?,
             echo: flags.echo || file.echo.unwrap_or(false),
+            io_uring: !flags.no_io_uring && file.io_uring.unwrap_or(true),
             compression: !flags.no_compression && file.compression.unwrap_or(true),
             origins: origins(flags, &file)?,
             rules: RoomRules::new(file.rules(&limits), RoomOptions::from_limits(&limits)),

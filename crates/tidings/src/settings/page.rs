@@ -72,6 +72,7 @@ fn page() -> String {
         let key = match name {
             "config" => String::new(),
             "allowed-origin" => "`allowed_origins`".to_owned(),
+            "no-io-uring" => "`io_uring = false`".to_owned(),
             "no-compression" => "`compression = false`".to_owned(),
             key => format!("`{key}`"),
         };

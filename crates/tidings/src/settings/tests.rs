@@ -29,7 +29,13 @@ fn defaults_need_no_setting_at_all() {
     let settings = read("").unwrap();
     assert_eq!(settings.listen, [DEFAULT_ADDRESS.parse().unwrap()]);
     assert_eq!(settings.limits, Limits::default());
-    assert!(settings.compression && !settings.echo && settings.shards >= 1 && !settings.node.is_empty());
+    assert!(
+        settings.compression
+            && settings.io_uring
+            && !settings.echo
+            && settings.shards >= 1
+            && !settings.node.is_empty()
+    );
 }
 
 #[test]

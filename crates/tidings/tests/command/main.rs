@@ -3,6 +3,7 @@
 mod grpc;
 mod http2;
 mod process;
+mod sending;
 mod serving;
 mod settings;
 mod speaking;
