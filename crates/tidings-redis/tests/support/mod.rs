@@ -1,5 +1,7 @@
 //! Real Redis servers for tests, on free ports of this machine.
 
+#[allow(dead_code, reason = "not every test sets a clock")]
+pub(crate) mod clock;
 #[allow(dead_code, reason = "not every test needs a Cluster")]
 pub(crate) mod cluster;
 
@@ -7,8 +9,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use clock::Clock;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -20,6 +23,7 @@ pub(crate) struct Redis {
     pub(crate) port: u16,
     directory: TempDir,
     settings: Vec<String>,
+    clock: Option<Clock>,
     guard: Option<Child>,
     pid: u32,
 }
@@ -30,16 +34,43 @@ impl Redis {
         Self::start_at(free_port(), settings)
     }
 
+    /// A server with a clock of its own, which is right until it is set.
+    #[allow(dead_code, reason = "not every test sets a clock")]
+    pub(crate) fn start_with_clock(settings: &[&str]) -> Self {
+        let mut redis = Self::at(free_port(), settings);
+        redis.clock = Some(Clock::new(redis.directory.path()));
+        redis.launch();
+        redis
+    }
+
     fn start_at(port: u16, settings: &[&str]) -> Self {
-        let mut redis = Self {
+        let mut redis = Self::at(port, settings);
+        redis.launch();
+        redis
+    }
+
+    /// Not started yet.
+    fn at(port: u16, settings: &[&str]) -> Self {
+        Self {
             port,
             directory: tempfile::tempdir().expect("there is room for a directory"),
             settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
+            clock: None,
             guard: None,
             pid: 0,
-        };
-        redis.launch();
-        redis
+        }
+    }
+
+    /// Sets the server's clock so far ahead of the machine's, or behind, and sees that it took it.
+    #[allow(dead_code, reason = "not every test sets a clock")]
+    pub(crate) fn set_clock(&self, ahead_s: i64) {
+        self.clock.as_ref().expect("it was started with a clock").set(ahead_s);
+        let machine = || SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
+        wait_for("the server has the new time", || {
+            let before = machine() as i64 + ahead_s;
+            let told = self.command(&["TIME"]).lines().next().and_then(|time| time.parse::<i64>().ok());
+            told.is_some_and(|told| (before..=machine() as i64 + ahead_s).contains(&told))
+        });
     }
 
     /// A member of a Cluster to come. The port on which members speak with each other is this one's and 10,000.
@@ -81,6 +112,7 @@ impl Redis {
             .args(["-c", script, "sh", "--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--enable-debug-command", "yes"])
             .args(&self.settings)
+            .envs(self.clock.iter().flat_map(Clock::environment))
             .current_dir(self.directory.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

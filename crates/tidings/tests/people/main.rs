@@ -204,3 +204,56 @@ fn while_redis_is_away_questions_are_refused_and_afterwards_all_is_as_it_is() {
     ana.hears(&told("user_left", "ben"));
     assert_eq!(ana.told, [told("user_joined", "ben"), told("user_left", "ben")]);
 }
+
+#[test]
+fn nobody_is_taken_for_gone_when_the_clock_of_redis_is_set() {
+    let redis = Redis::start_with_clock(&[]);
+    let ((_north, north), (_south, south)) = (node(&redis), node(&redis));
+    let mut ana = Person::enter(&north, "ana");
+    let _ben = Person::enter(&south, "ben");
+    ana.hears(&told("user_joined", "ben"));
+    let leases = || redis.command(&["EVAL", "return #redis.call('KEYS', 'tidings:{nodes}:*')", "0"]);
+    for ahead_s in [-3_600, 0, 3_600] {
+        redis.set_clock(ahead_s);
+        wait_for("both nodes say that they live", || leases() == "2");
+        // Longer than it takes until whoever took a node for dead has taken its users out.
+        let mut asked =
+            redis.monitor().filter(|line| line.contains("\"EVALSHA\"") && line.contains("lease_ms"));
+        (0..5).for_each(|_| _ = asked.next().expect("the nodes go on saying so"));
+        for url in [&north, &south] {
+            assert_eq!(list(url), ["ana", "ben"]);
+            assert_eq!(get(url, "/presence?user=ana&user=ben"), json!({"online": ["ana", "ben"]}));
+        }
+    }
+    let _zoe = Person::enter(&south, "zoe");
+    ana.hears(&told("user_joined", "zoe"));
+    assert_eq!(ana.told, [told("user_joined", "ben"), told("user_joined", "zoe")]);
+}
+
+#[test]
+fn a_node_that_is_killed_is_missed_though_the_clock_of_redis_is_set_back_meanwhile() {
+    let redis = Redis::start_with_clock(&[]);
+    let ((dying, north), (_south, south)) = (node(&redis), node(&redis));
+    let _ben = Person::enter(&north, "ben");
+    let mut ana = Person::enter(&south, "ana");
+    // So that it does not say once more that it lives, by the new time.
+    dying.signal(Signal::STOP);
+    redis.set_clock(-3_600);
+    dying.signal(Signal::KILL);
+    ana.hears(&told("user_left", "ben"));
+    assert_eq!(list(&south), ["ana"]);
+}
+
+#[test]
+fn a_node_that_stops_is_waited_for_no_longer_though_the_clock_of_redis_is_set_back_meanwhile() {
+    let redis = Redis::start_with_clock(&[]);
+    let ((stopping, north), (_south, south)) = (node(&redis), node(&redis));
+    let ben = Person::enter(&north, "ben");
+    let mut ana = Person::enter(&south, "ana");
+    stopping.signal(Signal::TERM);
+    ben.leaves();
+    assert_eq!(stopping.end().0, Some(0));
+    redis.set_clock(-3_600);
+    ana.hears(&told("user_left", "ben"));
+    assert_eq!(list(&south), ["ana"]);
+}
