@@ -2,7 +2,8 @@
 
 use crate::crowd::Crowd;
 use crate::nodes::Nodes;
-use crate::redis::Redis;
+use crate::redis::cluster::Cluster;
+use crate::redis::{Manner, Redis};
 
 const HOUR_S: i64 = 3_600;
 
@@ -39,4 +40,23 @@ fn a_server_whose_clock_is_set_forward_forgets_what_it_kept_and_says_so() {
         assert_eq!(record.gaps.is_empty(), subscriber != late, "{subscriber}: {record:?}");
     }
     assert!(records[late].has_gap_over(lost));
+}
+
+#[test]
+fn a_master_whose_clock_is_set_back_and_forward_goes_on_or_is_followed_to_its_replica() {
+    let cluster = Cluster::start_in(Manner { has_clock: true, ..Manner::default() }, None);
+    let nodes = Nodes::around(2, &cluster.addresses(), &["--room-history-messages", "10000"]);
+    let rooms = ["a", "b", "c"];
+    let crowd = Crowd::of(&nodes).with_subscribers(&rooms).with_publishers(&rooms);
+    crowd.wait_for_messages(100);
+    let master = cluster.master_of(cluster.slot_of("a"));
+    for ahead_s in [-HOUR_S, 0, HOUR_S] {
+        cluster.servers[master].set_clock(ahead_s);
+        crowd.wait_for_messages(100);
+        // It may take the others for dead at first, or they it.
+        nodes.wait_until_ready();
+    }
+    crowd.wait_for_messages(100);
+    let records = crowd.finish("clock of a master set", 0);
+    assert!(records.iter().all(|record| record.connections == 1), "{records:?}");
 }
