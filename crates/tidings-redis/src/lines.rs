@@ -193,7 +193,7 @@ impl Server {
             }
             Astray::Ask(address) => {
                 request.is_asking = true;
-                let address = self.full(line, &address);
+                let address = full(&line.name, &address);
                 let to = self.line_at(&mut self.lines.known_mut(), &address, false);
                 self.pass_on(request, to);
             }
@@ -204,7 +204,7 @@ impl Server {
 
     /// A master said that a slot is another one's.
     fn moved(self: &Arc<Self>, line: &Line, slot: Slot, address: &str) -> Option<LineNumber> {
-        let address = self.full(line, address);
+        let address = full(&line.name, address);
         let to = self.line_at(&mut self.lines.known_mut(), &address, true)?;
         self.reroute(slot, to);
         // So that the rooms are heard there.
@@ -229,14 +229,6 @@ impl Server {
             self.moved(line, slot, &address);
         }
         self.lines.doubt();
-    }
-
-    /// A Cluster whose master does not know by what name it is reached leaves that out.
-    fn full(&self, line: &Line, address: &str) -> String {
-        match (address.strip_prefix(':'), line.name.rsplit_once(':')) {
-            (Some(port), Some((host, _))) => format!("{host}:{port}"),
-            _ => address.to_owned(),
-        }
     }
 
     /// Asks by a line, as soon as that is up.
@@ -310,5 +302,31 @@ impl Server {
             StoreState { name: line.name.clone(), is_up: line.is_up(), rooms, requests, refused, repaired }
         };
         self.lines.all().into_iter().filter(|line| line.has_slots()).map(state).collect()
+    }
+}
+
+/// A master that does not know by what name it is reached leaves that out: then it is the one that was asked.
+fn full(asked: &str, address: &str) -> String {
+    let port = address.strip_prefix(':').filter(|port| port.parse::<u16>().is_ok());
+    match (port, asked.rsplit_once(':')) {
+        (Some(port), Some((host, _))) => format!("{host}:{port}"),
+        _ => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::full;
+
+    #[test]
+    fn a_host_that_is_left_out_is_the_one_that_was_asked() {
+        for (asked, address, whole) in [
+            ("10.0.0.1:7000", ":7001", "10.0.0.1:7001"),
+            ("::1:7000", ":7001", "::1:7001"),
+            ("::1:7000", "::1:7001", "::1:7001"),
+            ("10.0.0.1:7000", "10.0.0.2:7001", "10.0.0.2:7001"),
+        ] {
+            assert_eq!(full(asked, address), whole);
+        }
     }
 }
