@@ -4,6 +4,8 @@
 pub(crate) mod clock;
 #[allow(dead_code, reason = "not every test needs a Cluster")]
 pub(crate) mod cluster;
+#[allow(dead_code, unused_imports, unused_macros, reason = "not every test is run over every store")]
+pub(crate) mod store;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
