@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "the other tests over Redis use the rest")]
 mod support;
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -330,4 +331,30 @@ fn a_message_counts_as_stored_once_a_replica_of_its_master_has_it() {
     h.publish(text(&other)).unwrap();
     cluster.servers[replica].launch();
     wait_for("the replica has it", || h.publish(text("r")).is_ok());
+}
+
+#[test]
+fn a_cluster_with_more_masters_than_may_be_is_used_as_far_as_the_limit_goes() {
+    let cluster = Cluster::start();
+    let limits = Arc::new(Limits { redis_masters_max: 2, ..Limits::default() });
+    let rules = Arc::new(RoomRules::new(Vec::new(), RoomOptions::from_limits(&limits)));
+    let hub = Arc::new(Hub::new());
+    let config = Config { addresses: cluster.addresses(), ..config(String::new()) };
+    let engine = RedisEngine::start(&config, &hub, &rules, &limits, runtime().handle()).unwrap();
+    let h = Harness::new(Arc::new(engine), hub);
+    wait_for("two masters are spoken with", || {
+        let stores = h.engine.stores();
+        stores.len() == 2 && stores.iter().all(|store| store.is_up)
+    });
+    let mut refusals = BTreeMap::new();
+    for room in (0..32).map(|number| format!("r-{number}")) {
+        let master = cluster.master_of(cluster.slot_of(&room));
+        refusals.entry(master).or_insert_with(Vec::new).push(h.publish(text(&room)).err());
+    }
+    let (refused, taken): (Vec<_>, Vec<_>) =
+        refusals.into_values().partition(|answers| answers.contains(&Some(EngineError::Unavailable)));
+    assert_eq!((refused.len(), taken.len()), (1, 2));
+    assert!(refused.iter().flatten().all(Option::is_some), "none of its rooms is at hand");
+    assert!(taken.iter().flatten().all(Option::is_none), "the others are");
+    assert!(!h.engine.is_ready());
 }
