@@ -42,6 +42,18 @@ pub(crate) fn debian_packages(wanted: &[(Probe, &str)]) -> Outcome {
     twice(|| install(&missing)).map_err(|failure| failure.while_doing(&format!("could not install {names}")))
 }
 
+/// Installs a Debian package that not every version of Debian has, unless its probe finds it.
+pub(crate) fn debian_package_if_offered(probe: &Probe, package: &str) -> Outcome {
+    if probe.finds_it() {
+        return Ok(());
+    }
+    let candidates = capture(command("apt-cache", &["madison", package])).unwrap_or_default();
+    if candidates.trim().is_empty() {
+        return Err(Failure::new(format!("no {package} is installed, and apt offers none")));
+    }
+    install(&[package]).map_err(|failure| failure.while_doing(&format!("could not install {package}")))
+}
+
 /// Does something that reaches a registry once more if it failed: one that stumbles once is common.
 pub(crate) fn twice(attempt: impl Fn() -> Outcome) -> Outcome {
     attempt().or_else(|failure| {

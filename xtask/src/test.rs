@@ -15,6 +15,10 @@ const PROGRAMS: [(Probe, &str); 3] = [
     (Probe::Program("faketime"), "faketime"),
 ];
 
+/// Another server that speaks as Redis does: the engine's suite is run over it as well, and leaves it out where it is
+/// not there.
+const VALKEY: (Probe, &str) = (Probe::Program("valkey-server"), "valkey-server");
+
 /// What `cargo xtask test` may be told.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -27,6 +31,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let mut steps = Steps::default();
     steps.run("programs for the tests of the workspace", || install::debian_packages(&PROGRAMS));
+    if let Err(failure) = install::debian_package_if_offered(&VALKEY.0, VALKEY.1) {
+        steps.absent("engine over Valkey", &failure);
+    }
     check::add_to(&mut steps);
     sim::add_share_to(&mut steps);
     steps.run("fuzz targets compile", fuzz::check);

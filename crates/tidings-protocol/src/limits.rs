@@ -58,6 +58,16 @@ limits! {
         /// is the same message. 0 waits for none: a failover may then lose what was acknowledged, and `gap`
         /// tells.
         redis_replicas_min: usize = 0, 0..=100;
+        /// Masters of a Redis Cluster that a node speaks with, each over two connections. Redis' own advice is not to
+        /// have more. Reached: the slots of further masters count as nobody's: what concerns their rooms is
+        /// refused with `engine_unavailable`, `/ready` says 503, and the log `RedisMastersTooMany`.
+        redis_masters_max: usize = 1_000, 1..=16_384;
+        /// How often a Redis Cluster without trouble is asked which master has which slots; soon after anything odd
+        /// it is asked in any case.
+        redis_topology_ms: u64 = 10_000, 100..=DAY_MS;
+        /// Pause before something is asked once more of a Redis Cluster whose keys are just moving, or whose
+        /// master cannot be asked yet; for `redis_timeout_ms` at most.
+        redis_again_ms: u64 = 20, 1..=60_000;
         /// How long a node goes on listening to a room after its last member left, so that rooms which
         /// people enter and leave all the time cost no subscription each time.
         engine_linger_ms: u64 = 5_000, 0..=DAY_MS;

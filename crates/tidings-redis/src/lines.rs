@@ -23,9 +23,6 @@ use crate::source::Source;
 use crate::topology::{self, Topology};
 use crate::voice::{Astray, Request};
 
-/// Before a request is repeated that was sent to a master which cannot be asked yet, or whose keys are moving.
-const PAUSE: Duration = Duration::from_millis(20);
-
 /// A line without slots is kept for so long: a master that is just given its first one is asked for the
 /// keys that have moved already.
 const WITHOUT_SLOTS: Duration = Duration::from_secs(60);
@@ -51,6 +48,15 @@ struct Known {
     next: LineNumber,
     /// Every slot has a master.
     is_covered: bool,
+}
+
+impl Known {
+    /// Ends a line that has no slots. Says whether there was one.
+    fn retire_one(&mut self) -> bool {
+        let idle = self.lines.values().find(|line| !line.has_slots()).map(|line| line.number);
+        let line = idle.and_then(|number| self.lines.remove(&number));
+        line.inspect(|line| line.retire()).is_some()
+    }
 }
 
 impl Lines {
@@ -149,13 +155,16 @@ impl Server {
         number
     }
 
-    /// The line to an address, which may have to be made.
+    /// The line to an address, which may have to be made. None to more masters than there may be.
     fn line_at(self: &Arc<Self>, known: &mut Known, address: &str, has_slots: bool) -> Option<LineNumber> {
         if let Some(line) = known.lines.values().find(|line| line.name == address) {
             if has_slots {
                 line.set_has_slots(true);
             }
             return Some(line.number);
+        }
+        if known.lines.len() >= self.masters_max() && !known.retire_one() {
+            return None;
         }
         let source = self.lines.seeds.first()?.beside(address)?;
         Some(self.add_line(known, source, has_slots))
@@ -188,23 +197,23 @@ impl Server {
                 // Two masters may each think that the other has it.
                 match std::mem::replace(&mut request.was_moved, true) {
                     false => self.pass_on(request, to),
-                    true => self.pause(request),
+                    true => self.ask_again(request),
                 }
             }
             Astray::Ask(address) => {
                 request.is_asking = true;
-                let address = self.full(line, &address);
+                let address = full(&line.name, &address);
                 let to = self.line_at(&mut self.lines.known_mut(), &address, false);
                 self.pass_on(request, to);
             }
-            Astray::Again => self.pause(request),
+            Astray::Again => self.ask_again(request),
             Astray::Down => self.lines.doubt(),
         }
     }
 
     /// A master said that a slot is another one's.
     fn moved(self: &Arc<Self>, line: &Line, slot: Slot, address: &str) -> Option<LineNumber> {
-        let address = self.full(line, address);
+        let address = full(&line.name, address);
         let to = self.line_at(&mut self.lines.known_mut(), &address, true)?;
         self.reroute(slot, to);
         // So that the rooms are heard there.
@@ -231,35 +240,28 @@ impl Server {
         self.lines.doubt();
     }
 
-    /// A Cluster whose master does not know by what name it is reached leaves that out.
-    fn full(&self, line: &Line, address: &str) -> String {
-        match (address.strip_prefix(':'), line.name.rsplit_once(':')) {
-            (Some(port), Some((host, _))) => format!("{host}:{port}"),
-            _ => address.to_owned(),
-        }
-    }
-
     /// Asks by a line, as soon as that is up.
     fn pass_on(self: &Arc<Self>, request: Request, to: Option<LineNumber>) {
         let line = to.and_then(|number| self.lines.known().lines.get(&number).cloned());
         match line {
             Some(line) if line.voice.is_up() => line.voice.ask(request),
-            _ => self.pause(request),
+            _ => self.ask_again(request),
         }
     }
 
     /// Asks again in a moment, from the beginning, unless that was done for too long.
-    fn pause(self: &Arc<Self>, mut request: Request) {
+    fn ask_again(self: &Arc<Self>, mut request: Request) {
         if request.deadline <= Instant::now()
             || self.lines.pausing.load(Ordering::Acquire) >= self.requests_max()
         {
             return drop(request);
         }
         self.lines.pausing.fetch_add(1, Ordering::AcqRel);
+        let pause = self.pause();
         (request.is_asking, request.was_moved) = (false, false);
         let server = Arc::clone(self);
         self.lines.runtime.spawn(async move {
-            sleep(PAUSE).await;
+            sleep(pause).await;
             server.lines.pausing.fetch_sub(1, Ordering::AcqRel);
             let to = server.lines.routes.line_of(request.slot);
             server.pass_on(request, Some(to));
@@ -269,17 +271,16 @@ impl Server {
     /// These are the masters and their slots now.
     pub(crate) fn apply(self: &Arc<Self>, topology: &Topology) {
         let mut known = self.lines.known_mut();
-        let mut moved = 0;
+        let (mut moved, mut left_out) = (0, 0);
         for range in &topology.ranges {
-            let to = match &range.address {
-                Some(address) => self.line_at(&mut known, address, true).unwrap_or(NOWHERE),
-                None => NOWHERE,
-            };
+            let to = range.address.as_ref().and_then(|address| self.line_at(&mut known, address, true));
+            left_out += usize::from(to.is_none() && range.address.is_some());
+            let to = to.unwrap_or(NOWHERE);
             for slot in range.slots() {
                 moved += usize::from(self.reroute(slot, to));
             }
         }
-        known.is_covered = topology.is_covered();
+        known.is_covered = topology.is_covered() && left_out == 0;
         let routes = &self.lines.routes;
         known.lines.retain(|_, line| {
             line.set_has_slots(routes.leads_somewhere(line.number));
@@ -291,6 +292,9 @@ impl Server {
         });
         let masters = known.lines.values().filter(|line| line.has_slots()).count();
         drop(known);
+        if left_out > 0 {
+            tracing::warn!(masters_max = self.masters_max(), "RedisMastersTooMany");
+        }
         if moved > 0 {
             tracing::info!(masters, moved, "RedisClusterChanged");
         }
@@ -310,5 +314,31 @@ impl Server {
             StoreState { name: line.name.clone(), is_up: line.is_up(), rooms, requests, refused, repaired }
         };
         self.lines.all().into_iter().filter(|line| line.has_slots()).map(state).collect()
+    }
+}
+
+/// A master that does not know by what name it is reached leaves that out: then it is the one that was asked.
+fn full(asked: &str, address: &str) -> String {
+    let port = address.strip_prefix(':').filter(|port| port.parse::<u16>().is_ok());
+    match (port, asked.rsplit_once(':')) {
+        (Some(port), Some((host, _))) => format!("{host}:{port}"),
+        _ => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::full;
+
+    #[test]
+    fn a_host_that_is_left_out_is_the_one_that_was_asked() {
+        for (asked, address, whole) in [
+            ("10.0.0.1:7000", ":7001", "10.0.0.1:7001"),
+            ("::1:7000", ":7001", "::1:7001"),
+            ("::1:7000", "::1:7001", "::1:7001"),
+            ("10.0.0.1:7000", "10.0.0.2:7001", "10.0.0.2:7001"),
+        ] {
+            assert_eq!(full(asked, address), whole);
+        }
     }
 }

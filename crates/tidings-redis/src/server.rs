@@ -113,6 +113,21 @@ impl Server {
         self.limits.engine_requests_max
     }
 
+    /// Lines to masters of a Cluster that there may be.
+    pub(crate) fn masters_max(&self) -> usize {
+        self.limits.redis_masters_max
+    }
+
+    /// How often a Cluster without trouble is asked who has which slots.
+    pub(crate) fn topology_interval(&self) -> Duration {
+        Duration::from_millis(self.limits.redis_topology_ms)
+    }
+
+    /// Before something is asked once more that a Cluster could not do yet.
+    pub(crate) fn pause(&self) -> Duration {
+        Duration::from_millis(self.limits.redis_again_ms)
+    }
+
     /// A line's voice came or went.
     pub(crate) fn line_changed(self: &Arc<Self>, line: &Line, state: Result<(), &RedisError>) {
         match state {

@@ -14,9 +14,6 @@ use crate::server::Server;
 use crate::slots::{SLOTS, Slot};
 use crate::source::Source;
 
-/// How often a Cluster without trouble is asked.
-const INTERVAL: Duration = Duration::from_secs(10);
-
 /// Pauses while something is amiss, growing from the first to the last.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -122,7 +119,7 @@ pub(crate) async fn follow(server: Arc<Server>) {
         if server.lines.are_ready() {
             pause = PAUSE_MIN;
             // Nobody has to doubt: a master that got slots may not be spoken with yet.
-            let _ = timeout(INTERVAL, server.lines.doubted.notified()).await;
+            let _ = timeout(server.topology_interval(), server.lines.doubted.notified()).await;
             sleep(PAUSE_MIN).await;
         } else {
             sleep(pause).await;

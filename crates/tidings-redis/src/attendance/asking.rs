@@ -31,7 +31,7 @@ impl Shared for Attendance {
             .arg(&*self.node)
             .arg(user.as_str())
             .arg(u8::from(types))
-            .arg(self.limits.typing_timeout_ms.saturating_add(self.limits.typing_interval_ms))
+            .arg(self.typing_max_ms())
             .arg(self.limits.typists_max);
         part.server.ask(command, Box::new(|_| ()));
     }
@@ -74,7 +74,7 @@ impl Shared for Attendance {
         let part = self.part(room.as_str());
         let here = self.people().map(|people| people.typing.typists(now, room)).unwrap_or_default();
         let mut command = Script::Typists.call(&[part.server.keys.typing(room)]);
-        command.arg(self.limits.typists_max);
+        command.arg(self.limits.typists_max).arg(self.typing_max_ms());
         let limits = Arc::clone(&self.limits);
         let answer = move |value: Result<Value, EngineError>| {
             let typists = value.and_then(|value| {
@@ -90,6 +90,11 @@ impl Shared for Attendance {
 }
 
 impl Attendance {
+    /// How long somebody types at most, after it was last said: those who hear it end it by themselves then.
+    fn typing_max_ms(&self) -> u64 {
+        self.limits.typing_timeout_ms.saturating_add(self.limits.typing_interval_ms)
+    }
+
     /// Asks who is in a room.
     pub(super) fn ask_roll(self: &Arc<Self>, index: usize, question: Question) {
         let server = &self.parts[index].server;

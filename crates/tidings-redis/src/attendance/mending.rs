@@ -37,7 +37,7 @@ impl Attendance {
         let grace_ms = self.limits.presence_grace_ms.max(1);
         for part in &self.parts {
             let mut command = redis::cmd("SET");
-            command.arg(part.server.keys.leaving(&self.node)).arg("").arg("PX").arg(grace_ms);
+            command.arg(part.server.keys.leaving(&self.node)).arg(grace_ms).arg("PX").arg(grace_ms);
             answers.push(ask(&part.server, command));
             for key in self.online_on(part) {
                 let mut command = Script::OnlineEnds.call(&[key]);

@@ -4,6 +4,8 @@
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(now))
+-- Who began before the server's clock was set back.
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. text(now + tonumber(ARGV[5])), '+inf')
 if ARGV[4] ~= '1' then
   redis.call('ZREM', KEYS[1], ARGV[3])
 elseif redis.call('ZSCORE', KEYS[1], ARGV[3]) or redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[6]) then

@@ -1,22 +1,27 @@
-//! The ways to a Redis server: through Sentinels, by TLS, as a user with a password, with replicas.
+//! The ways to a Redis server or Cluster: through Sentinels, by TLS, as a user with a password, over IPv6, with
+//! replicas; and to Valkey.
 
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "the other tests over Redis use the rest")]
 mod support;
 
-use std::io::{BufRead, BufReader};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use support::{Redis, free_port, runtime, wait_for};
+use support::cluster::Cluster;
+use support::{Manner, Redis, free_port, is_installed, runtime, wait_for};
 use tempfile::TempDir;
 use tidings_core::contract::Harness;
 use tidings_core::{Engine, EngineError, Hub, Publication, RoomOptions, RoomRules};
 use tidings_protocol::{Limits, MessageId, Payload, RoomName};
 use tidings_redis::{Beginning, Config, RedisEngine};
+
+const OVER_IPV6: Manner = Manner { program: "redis-server", host: "::1", has_clock: false };
 
 fn config(address: String) -> Config {
     static ENGINES: AtomicU64 = AtomicU64::new(0);
@@ -124,69 +129,142 @@ mod by_tls_as_a_user {
     use super::*;
 
     fn make(rules: RoomRules, limits: Limits) -> Harness {
-        static SERVER: OnceLock<(Redis, u16, String, TempDir)> = OnceLock::new();
-        let (_, port, root, _) = SERVER.get_or_init(|| {
+        static SERVER: OnceLock<(Redis, String, TempDir)> = OnceLock::new();
+        let (redis, root, _) = SERVER.get_or_init(|| {
             let directory = tempfile::tempdir().unwrap();
             let root = certificates(directory.path());
-            let port = free_port();
-            let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
-            let redis = Redis::start(&[
-                "--tls-port",
-                &port.to_string(),
-                "--tls-auth-clients",
-                "no",
-                "--tls-cert-file",
-                &file("server.pem"),
-                "--tls-key-file",
-                &file("server.key"),
-                "--tls-ca-cert-file",
-                &file("root.pem"),
-            ]);
-            // What a node needs, and nothing that it does not.
-            let told = redis.command(&[
-                "ACL",
-                "SETUSER",
-                "tidings",
-                "on",
-                ">secret",
-                "~ways-*",
-                "&ways-*",
-                "-@all",
-                "+@read",
-                "+@write",
-                "+@scripting",
-                "+@pubsub",
-                "+@connection",
-                "-@dangerous",
-            ]);
-            assert_eq!(told, "OK");
-            assert_eq!(redis.command(&["ACL", "SETUSER", "default", "off"]), "OK");
-            (redis, port, root, directory)
+            let redis = Redis::start_with_tls(directory.path());
+            admit_user(&redis, &[]);
+            (redis, root, directory)
+        });
+        let config =
+            Config { root_certificate: Some(root.clone().into_bytes()), ..config(tls_address(redis)) };
+        engine(&config, rules, limits)
+    }
+
+    tidings_core::engine_contract_tests!(make);
+}
+
+mod a_cluster_by_tls_as_a_user {
+    use super::*;
+
+    fn make(rules: RoomRules, limits: Limits) -> Harness {
+        static CLUSTER: OnceLock<(Cluster, String, TempDir)> = OnceLock::new();
+        let (cluster, root, _) = CLUSTER.get_or_init(|| {
+            let directory = tempfile::tempdir().unwrap();
+            let root = certificates(directory.path());
+            let cluster = Cluster::start_in(Manner::default(), Some(directory.path()));
+            cluster
+                .servers
+                .iter()
+                .for_each(|server| admit_user(server, &["+cluster|slots", "+cluster|info"]));
+            (cluster, root, directory)
         });
         let config = Config {
+            addresses: cluster.servers[..2].iter().map(tls_address).collect(),
             root_certificate: Some(root.clone().into_bytes()),
-            ..config(format!("rediss://tidings:secret@127.0.0.1:{port}"))
+            ..config(String::new())
         };
         engine(&config, rules, limits)
     }
 
-    /// An authority of this test's own, and a server's certificate from it. Gives the root.
-    fn certificates(directory: &Path) -> String {
-        let root_key = rcgen::KeyPair::generate().unwrap();
-        let mut root = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let root_certificate = root.self_signed(&root_key).unwrap();
-        let issuer = rcgen::Issuer::new(root, root_key);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let server = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-        let certificate = server.signed_by(&key, &issuer).unwrap();
-        std::fs::write(directory.join("root.pem"), root_certificate.pem()).unwrap();
-        std::fs::write(directory.join("server.pem"), certificate.pem()).unwrap();
-        std::fs::write(directory.join("server.key"), key.serialize_pem()).unwrap();
-        root_certificate.pem()
+    tidings_core::engine_contract_tests!(make);
+}
+
+mod over_ipv6 {
+    use super::*;
+
+    fn make(rules: RoomRules, limits: Limits) -> Harness {
+        static SERVER: OnceLock<Redis> = OnceLock::new();
+        let redis = SERVER.get_or_init(|| Redis::start_in(OVER_IPV6, &[]));
+        engine(&config(redis.address()), rules, limits)
     }
 
     tidings_core::engine_contract_tests!(make);
+}
+
+mod a_cluster_over_ipv6 {
+    use super::*;
+
+    fn make(rules: RoomRules, limits: Limits) -> Harness {
+        static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+        let cluster = CLUSTER.get_or_init(|| Cluster::start_in(OVER_IPV6, None));
+        engine(&config(cluster.servers[0].address()), rules, limits)
+    }
+
+    tidings_core::engine_contract_tests!(make);
+}
+
+/// Where it can be had. Whoever runs the tests is told if it cannot.
+mod valkey {
+    use super::*;
+
+    const VALKEY: Manner = Manner { program: "valkey-server", host: "127.0.0.1", has_clock: false };
+
+    fn is_missing() -> bool {
+        static IS_MISSING: OnceLock<bool> = OnceLock::new();
+        *IS_MISSING.get_or_init(|| {
+            let is_missing = !is_installed(VALKEY.program);
+            if is_missing {
+                // Not by a macro, whose words are kept from whoever runs the tests.
+                let words = b"SKIPPED: the suite over Valkey, because valkey-server is not installed\n";
+                std::io::stderr().write_all(words).unwrap();
+            }
+            is_missing
+        })
+    }
+
+    fn make(rules: RoomRules, limits: Limits) -> Harness {
+        static SERVER: OnceLock<Redis> = OnceLock::new();
+        let server = SERVER.get_or_init(|| Redis::start_in(VALKEY, &[]));
+        engine(&config(server.address()), rules, limits)
+    }
+
+    tidings_core::engine_contract_tests!(if is_missing() { return } else { make });
+
+    mod a_cluster {
+        use super::*;
+
+        fn make(rules: RoomRules, limits: Limits) -> Harness {
+            static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+            let cluster = CLUSTER.get_or_init(|| Cluster::start_in(VALKEY, None));
+            engine(&config(cluster.servers[0].address()), rules, limits)
+        }
+
+        tidings_core::engine_contract_tests!(if is_missing() { return } else { make });
+    }
+}
+
+/// A user who may do what a node needs, and nothing that it does not; and nobody without a password.
+fn admit_user(redis: &Redis, more: &[&str]) {
+    let rights =
+        "on >secret ~ways-* &ways-* -@all +@read +@write +@scripting +@pubsub +@connection -@dangerous";
+    let words =
+        ["ACL", "SETUSER", "tidings"].into_iter().chain(rights.split(' ')).chain(more.iter().copied());
+    assert_eq!(redis.command(&words.collect::<Vec<_>>()), "OK");
+    assert_eq!(redis.command(&["ACL", "SETUSER", "default", "off"]), "OK");
+}
+
+fn tls_address(redis: &Redis) -> String {
+    format!("rediss://tidings:secret@127.0.0.1:{}", redis.tls_port.unwrap())
+}
+
+/// An authority of this test's own, and a server's certificate from it. Gives the root.
+fn certificates(directory: &Path) -> String {
+    let root_key = rcgen::KeyPair::generate().unwrap();
+    let mut root = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    // A certificate from an authority of its own name would be taken for its own.
+    root.distinguished_name.push(rcgen::DnType::CommonName, "the tests' authority");
+    root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root_certificate = root.self_signed(&root_key).unwrap();
+    let issuer = rcgen::Issuer::new(root, root_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let server = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = server.signed_by(&key, &issuer).unwrap();
+    std::fs::write(directory.join("root.pem"), root_certificate.pem()).unwrap();
+    std::fs::write(directory.join("server.pem"), certificate.pem()).unwrap();
+    std::fs::write(directory.join("server.key"), key.serialize_pem()).unwrap();
+    root_certificate.pem()
 }
 
 #[test]
@@ -228,4 +306,55 @@ fn a_message_counts_as_stored_once_enough_replicas_have_it() {
     let replica = Redis::start(&["--replicaof", &format!("127.0.0.1 {}", master.port)]);
     wait_for("the replica has it", || h.publish(text("r")).is_ok());
     drop(replica);
+}
+
+#[test]
+fn a_message_counts_as_stored_once_a_replica_of_its_master_has_it() {
+    let mut cluster = Cluster::start();
+    let config = Config {
+        addresses: cluster.addresses(),
+        replicas_min: 1,
+        patience: Duration::from_secs(1),
+        ..config(String::new())
+    };
+    let h = default_engine(&config);
+    let master = cluster.master_of(cluster.slot_of("r"));
+    let others = (0..).map(|number| format!("r-{number}"));
+    let other = others.into_iter().find(|room| cluster.master_of(cluster.slot_of(room)) != master).unwrap();
+    for room in ["r", &other] {
+        h.enter(room);
+        h.publish(text(room)).unwrap();
+    }
+    let replica = cluster.replica_of(master);
+    cluster.servers[replica].kill();
+    wait_for("nobody has it but the master", || h.publish(text("r")) == Err(EngineError::Unavailable));
+    h.publish(text(&other)).unwrap();
+    cluster.servers[replica].launch();
+    wait_for("the replica has it", || h.publish(text("r")).is_ok());
+}
+
+#[test]
+fn a_cluster_with_more_masters_than_may_be_is_used_as_far_as_the_limit_goes() {
+    let cluster = Cluster::start();
+    let limits = Arc::new(Limits { redis_masters_max: 2, ..Limits::default() });
+    let rules = Arc::new(RoomRules::new(Vec::new(), RoomOptions::from_limits(&limits)));
+    let hub = Arc::new(Hub::new());
+    let config = Config { addresses: cluster.addresses(), ..config(String::new()) };
+    let engine = RedisEngine::start(&config, &hub, &rules, &limits, runtime().handle()).unwrap();
+    let h = Harness::new(Arc::new(engine), hub);
+    wait_for("two masters are spoken with", || {
+        let stores = h.engine.stores();
+        stores.len() == 2 && stores.iter().all(|store| store.is_up)
+    });
+    let mut refusals = BTreeMap::new();
+    for room in (0..32).map(|number| format!("r-{number}")) {
+        let master = cluster.master_of(cluster.slot_of(&room));
+        refusals.entry(master).or_insert_with(Vec::new).push(h.publish(text(&room)).err());
+    }
+    let (refused, taken): (Vec<_>, Vec<_>) =
+        refusals.into_values().partition(|answers| answers.contains(&Some(EngineError::Unavailable)));
+    assert_eq!((refused.len(), taken.len()), (1, 2));
+    assert!(refused.iter().flatten().all(Option::is_some), "none of its rooms is at hand");
+    assert!(taken.iter().flatten().all(Option::is_none), "the others are");
+    assert!(!h.engine.is_ready());
 }

@@ -4,12 +4,16 @@ use rustix::process::Signal;
 
 use crate::crowd::Crowd;
 use crate::nodes::Nodes;
+use crate::redis::store::{Store, over_every_store};
 use crate::redis::{Redis, wait_for};
 
-#[test]
-fn a_node_that_is_killed_costs_its_clients_no_message() {
-    let servers = [Redis::start(&[])];
-    let mut nodes = Nodes::start(3, &servers, &[]);
+over_every_store! {
+    a_node_that_is_killed_costs_its_clients_no_message,
+    nodes_restarted_one_after_another_lose_nothing,
+}
+
+fn a_node_that_is_killed_costs_its_clients_no_message(store: Store) {
+    let mut nodes = Nodes::over(3, &store);
     let crowd = Crowd::of(&nodes).with_subscribers(&["a", "b", "c"]).with_publishers(&["a", "b", "c"]);
     crowd.wait_for_messages(200);
     nodes.kill(0);
@@ -18,10 +22,8 @@ fn a_node_that_is_killed_costs_its_clients_no_message() {
     assert!(records.iter().all(|record| record.gaps.is_empty()));
 }
 
-#[test]
-fn nodes_restarted_one_after_another_lose_nothing() {
-    let servers = [Redis::start(&[])];
-    let mut nodes = Nodes::start(3, &servers, &[]);
+fn nodes_restarted_one_after_another_lose_nothing(store: Store) {
+    let mut nodes = Nodes::over(3, &store);
     let crowd = Crowd::of(&nodes).with_subscribers(&["a", "b"]).with_publishers(&["a", "b"]);
     for index in 0..3 {
         crowd.wait_for_messages(100);

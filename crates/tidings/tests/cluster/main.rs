@@ -11,6 +11,7 @@ mod process;
 mod redis;
 
 mod checker;
+mod clocks;
 mod connections;
 mod crowd;
 mod failover;

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use tidings_client::{Address, http};
 
 use crate::process::Process;
+use crate::redis::store::Store;
 use crate::redis::{Redis, wait_for};
 
 /// A cluster of nodes. Others may ask for their addresses while nodes are started again.
@@ -28,7 +29,16 @@ impl Nodes {
         let mut all = vec!["--engine".to_owned(), "redis".to_owned()];
         all.extend(addresses.iter().flat_map(|address| ["--redis".to_owned(), address.clone()]));
         all.extend(flags.iter().map(|&flag| flag.to_owned()));
-        let mut nodes = Self { processes: Vec::new(), urls: Arc::default(), flags: all };
+        Self::with(count, all)
+    }
+
+    /// So many nodes over this store.
+    pub(crate) fn over(count: usize, store: &Store) -> Self {
+        Self::with(count, store.flags())
+    }
+
+    fn with(count: usize, flags: Vec<String>) -> Self {
+        let mut nodes = Self { processes: Vec::new(), urls: Arc::default(), flags };
         for index in 0..count {
             nodes.processes.push(None);
             nodes.urls().push(String::new());

@@ -3,11 +3,7 @@
 use crate::crowd::Crowd;
 use crate::nodes::Nodes;
 use crate::redis::cluster::Cluster;
-use crate::redis::{Redis, wait_for};
-
-fn slot_of(server: &Redis, room: &str) -> u16 {
-    server.command(&["CLUSTER", "KEYSLOT", room]).parse().expect("a slot is a number")
-}
+use crate::redis::wait_for;
 
 /// Moves a slot with all its keys, one by one, as an administrator's tool does.
 fn migrate(cluster: &Cluster, slot: u16, crowd: &Crowd) {
@@ -40,7 +36,7 @@ fn slots_that_move_under_load_cost_nobody_a_message_or_a_gap() {
     let crowd = Crowd::of(&nodes).with_subscribers(&rooms).with_publishers(&rooms);
     crowd.wait_for_messages(100);
     for room in rooms {
-        migrate(&cluster, slot_of(&cluster.servers[0], room), &crowd);
+        migrate(&cluster, cluster.slot_of(room), &crowd);
         crowd.wait_for_messages(100);
     }
     nodes.wait_until_ready();
@@ -55,7 +51,7 @@ fn a_master_that_is_killed_under_load_is_followed_to_its_replica() {
     let rooms = ["a", "b", "c"];
     let crowd = Crowd::of(&nodes).with_subscribers(&rooms).with_publishers(&rooms);
     crowd.wait_for_messages(100);
-    let slot = slot_of(&cluster.servers[0], "a");
+    let slot = cluster.slot_of("a");
     let master = cluster.master_of(slot);
     cluster.servers[master].kill();
     wait_for("its absence is noticed", || !nodes.is_ready(0) && !nodes.is_ready(1));

@@ -10,7 +10,7 @@ mod redis;
 use std::time::Duration;
 
 use process::Process;
-use redis::cluster::Cluster;
+use redis::store::{Store, over_every_store};
 use redis::{Redis, wait_for};
 use serde_json::{Value, json};
 use tidings_client::{Address, Error, Frame, Socket, http};
@@ -18,33 +18,34 @@ use tidings_client::{Address, Error, Frame, Socket, http};
 /// Longest wait for a frame; only a broken node takes as long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Some nodes around one Redis.
+/// Some nodes around one store.
 struct Nodes {
-    redis: Redis,
+    store: Store,
     nodes: Vec<(Process, String)>,
 }
 
 impl Nodes {
-    fn start(count: usize) -> Self {
-        Self::start_with(count, &[])
+    fn start(count: usize, store: Store) -> Self {
+        Self::start_with(count, store, &[])
     }
 
-    fn start_with(count: usize, flags: &[&str]) -> Self {
-        let redis = Redis::start(&[]);
-        let address = redis.address();
-        let shared = ["--engine", "redis", "--redis", &address, "--node-lease-ms", "6000"];
-        let flags = [&shared, flags].concat();
+    fn start_with(count: usize, store: Store, flags: &[&str]) -> Self {
+        let shared = store.flags();
+        let shared = shared.iter().map(String::as_str).chain(["--node-lease-ms", "6000"]);
+        let flags: Vec<_> = shared.chain(flags.iter().copied()).collect();
         let nodes = (0..count).map(|_| Process::node(&flags)).collect();
-        Self { redis, nodes }
+        Self { store, nodes }
     }
 
-    /// Some nodes around a Cluster, which is given back to be kept.
-    fn around_a_cluster(count: usize) -> (Self, Cluster) {
-        let cluster = Cluster::start();
-        let address = cluster.addresses().join(",");
-        let flags = ["--engine", "redis", "--redis", &address, "--node-lease-ms", "6000"];
-        let nodes = (0..count).map(|_| Process::node(&flags)).collect();
-        (Self { redis: Redis::start(&[]), nodes }, cluster)
+    /// Where a session lies, once the store knows it.
+    fn kept(&self, session: &Value) -> (&Redis, String) {
+        let pattern = format!("{{s*}}:session:{}", session["session_id"].as_str().unwrap());
+        let mut kept = Vec::new();
+        wait_for("the session is known", || {
+            kept = self.store.names(&pattern);
+            !kept.is_empty()
+        });
+        kept.remove(0)
     }
 
     fn address(&self, node: usize, path: &str) -> Address {
@@ -109,18 +110,24 @@ fn texts(frame: &Value) -> Vec<&str> {
     frame["messages"].as_array().unwrap().iter().map(|message| message["text"].as_str().unwrap()).collect()
 }
 
-#[test]
-fn a_session_left_on_one_node_goes_on_at_another_and_misses_nothing() {
-    a_session_left_on_one_node_goes_on_at_another_and_misses_nothing_over(&Nodes::start(2));
+over_every_store! {
+    a_session_left_on_one_node_goes_on_at_another_and_misses_nothing,
+    what_is_said_to_a_user_reaches_every_node_that_they_are_at,
+    a_newer_connection_on_another_node_takes_the_session_over,
+    an_older_attempt_that_comes_late_to_another_node_does_not_take_the_session,
+    the_session_of_a_killed_node_goes_on_elsewhere_at_once,
+    a_session_goes_on_though_its_node_was_asked_for_it_while_it_died,
+    a_session_survives_the_stop_of_its_node,
+    rooms_joined_and_left_on_the_way_are_remembered_elsewhere,
+    nobody_gets_the_session_of_somebody_else_on_another_node,
+    a_session_says_something_by_http_on_any_node_wherever_it_is,
+    a_user_who_is_disconnected_is_gone_from_every_node,
+    sessions_live_on_when_redis_forgets_them,
+    a_long_poll_goes_on_at_another_node_by_its_cursor,
 }
 
-#[test]
-fn a_session_left_on_one_node_goes_on_at_another_and_misses_nothing_around_a_cluster() {
-    let (nodes, _cluster) = Nodes::around_a_cluster(2);
-    a_session_left_on_one_node_goes_on_at_another_and_misses_nothing_over(&nodes);
-}
-
-fn a_session_left_on_one_node_goes_on_at_another_and_misses_nothing_over(nodes: &Nodes) {
+fn a_session_left_on_one_node_goes_on_at_another_and_misses_nothing(store: Store) {
+    let nodes = Nodes::start(2, store);
     let (mut ana, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
     assert_eq!(session["resumed"], false);
     let first = nodes.publish(1, "general", "first");
@@ -142,18 +149,19 @@ fn a_session_left_on_one_node_goes_on_at_another_and_misses_nothing_over(nodes: 
     assert_eq!(ana.next("message")["id"], fourth);
 }
 
-#[test]
-fn a_newer_connection_on_another_node_takes_the_session_over() {
-    a_newer_connection_on_another_node_takes_the_session_over_over(&Nodes::start(2));
+fn what_is_said_to_a_user_reaches_every_node_that_they_are_at(store: Store) {
+    let nodes = Nodes::start(3, store);
+    let mut everywhere: Vec<_> =
+        (0..2).map(|node| nodes.hello(node, &json!({ "user_id": "ana" })).0).collect();
+    let id = nodes.publish(2, "%40ana", "for you alone");
+    for connection in &mut everywhere {
+        let message = connection.next("message");
+        assert_eq!((&message["room"], &message["id"]), (&json!("@ana"), &json!(id)));
+    }
 }
 
-#[test]
-fn a_newer_connection_on_another_node_takes_the_session_over_around_a_cluster() {
-    let (nodes, _cluster) = Nodes::around_a_cluster(2);
-    a_newer_connection_on_another_node_takes_the_session_over_over(&nodes);
-}
-
-fn a_newer_connection_on_another_node_takes_the_session_over_over(nodes: &Nodes) {
+fn a_newer_connection_on_another_node_takes_the_session_over(store: Store) {
+    let nodes = Nodes::start(2, store);
     let (mut old, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
     let (mut new, resumed) = nodes.hello(1, &json!({ "session_id": session["session_id"] }));
     assert_eq!(resumed["resumed"], true);
@@ -167,9 +175,8 @@ fn a_newer_connection_on_another_node_takes_the_session_over_over(nodes: &Nodes)
     assert_eq!(new.close_code(), 4000);
 }
 
-#[test]
-fn an_older_attempt_that_comes_late_to_another_node_does_not_take_the_session() {
-    let nodes = Nodes::start(2);
+fn an_older_attempt_that_comes_late_to_another_node_does_not_take_the_session(store: Store) {
+    let nodes = Nodes::start(2, store);
     let hello = json!({ "user_id": "ana", "rooms": ["general"], "attempt": 7 });
     let (mut ana, session) = nodes.hello(0, &hello);
     let late = json!({ "session_id": session["session_id"], "attempt": 6 });
@@ -183,9 +190,8 @@ fn an_older_attempt_that_comes_late_to_another_node_does_not_take_the_session() 
     assert_eq!(resumed["resumed"], true);
 }
 
-#[test]
-fn the_session_of_a_killed_node_goes_on_elsewhere_at_once() {
-    let mut nodes = Nodes::start(2);
+fn the_session_of_a_killed_node_goes_on_elsewhere_at_once(store: Store) {
+    let mut nodes = Nodes::start(2, store);
     let (mut ana, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
     let first = nodes.publish(1, "general", "first");
     ana.next("message");
@@ -198,17 +204,16 @@ fn the_session_of_a_killed_node_goes_on_elsewhere_at_once() {
     assert_eq!(texts(&ana.next("restore")), ["second"]);
 }
 
-#[test]
-fn a_session_goes_on_though_its_node_was_asked_for_it_while_it_died() {
+fn a_session_goes_on_though_its_node_was_asked_for_it_while_it_died(store: Store) {
     // Longer than anybody here waits: nobody gets an answer because it is too late for one.
-    let mut nodes = Nodes::start_with(2, &["--redis-timeout-ms", "60000"]);
+    let mut nodes = Nodes::start_with(2, store, &["--redis-timeout-ms", "60000"]);
     let (_ana, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
-    let key = format!("tidings:{{s*}}:session:{}", session["session_id"].as_str().unwrap());
-    wait_for("the session is known", || !nodes.redis.command(&["KEYS", &key]).is_empty());
+    let (server, kept) = nodes.kept(&session);
+    let name = server.command(&["HGET", &kept, "owner"]);
     let (holder, _) = nodes.nodes.remove(0);
     // Redis has it as a listener, as one whose sockets are not closed yet.
     holder.signal(rustix::process::Signal::STOP);
-    let mut redis_hears = nodes.redis.monitor();
+    let mut redis_hears = nodes.store.server_of(&nodes.store.name(&format!("letters:{name}"))).monitor();
     let mut new = Talk(Socket::connect(&nodes.address(0, "/ws")).unwrap());
     new.say(&json!({ "session_id": session["session_id"] }));
     assert!(redis_hears.any(|line| line.contains("\"claim ")), "it is asked for the session");
@@ -218,9 +223,8 @@ fn a_session_goes_on_though_its_node_was_asked_for_it_while_it_died() {
     assert_eq!((&resumed["resumed"], &resumed["user_id"]), (&json!(true), &json!("ana")));
 }
 
-#[test]
-fn a_session_survives_the_stop_of_its_node() {
-    let mut nodes = Nodes::start(2);
+fn a_session_survives_the_stop_of_its_node(store: Store) {
+    let mut nodes = Nodes::start(2, store);
     let (mut ana, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general", "other"] }));
     let (stopped, _) = nodes.nodes.remove(0);
     stopped.signal(rustix::process::Signal::TERM);
@@ -236,9 +240,8 @@ fn a_session_survives_the_stop_of_its_node() {
     assert_eq!(rooms, ["@ana", "general", "other"]);
 }
 
-#[test]
-fn rooms_joined_and_left_on_the_way_are_remembered_elsewhere() {
-    let nodes = Nodes::start(2);
+fn rooms_joined_and_left_on_the_way_are_remembered_elsewhere(store: Store) {
+    let nodes = Nodes::start(2, store);
     let (mut ana, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
     ana.say(&json!({ "type": "join", "room": "news" }));
     ana.next("joined");
@@ -251,9 +254,8 @@ fn rooms_joined_and_left_on_the_way_are_remembered_elsewhere() {
     assert_eq!(rooms, ["@ana", "news"]);
 }
 
-#[test]
-fn nobody_gets_the_session_of_somebody_else_on_another_node() {
-    let nodes = Nodes::start(2);
+fn nobody_gets_the_session_of_somebody_else_on_another_node(store: Store) {
+    let nodes = Nodes::start(2, store);
     let (mut ana, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
     let mut ben = Talk(Socket::connect(&nodes.address(1, "/ws")).unwrap());
     ben.say(&json!({ "user_id": "ben", "session_id": session["session_id"] }));
@@ -266,9 +268,8 @@ fn nobody_gets_the_session_of_somebody_else_on_another_node() {
     assert_eq!(ana.next("message")["id"], id);
 }
 
-#[test]
-fn a_session_says_something_by_http_on_any_node_wherever_it_is() {
-    let nodes = Nodes::start(2);
+fn a_session_says_something_by_http_on_any_node_wherever_it_is(store: Store) {
+    let nodes = Nodes::start(2, store);
     let (mut ana, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
     let path = format!("/sessions/{}/send", session["session_id"].as_str().unwrap());
     let frame = json!({ "type": "message", "text": "by http", "ref": "1" }).to_string();
@@ -280,11 +281,8 @@ fn a_session_says_something_by_http_on_any_node_wherever_it_is() {
     // While it is away, too; and the repeat is the same message.
     ana.0.close(1000, "").unwrap();
     drop(ana);
-    wait_for("the session is away", || {
-        let id = session["session_id"].as_str().unwrap();
-        let key = nodes.redis.command(&["KEYS", &format!("tidings:{{s*}}:session:{id}")]);
-        nodes.redis.command(&["HGET", &key, "owner"]).is_empty()
-    });
+    let (server, kept) = nodes.kept(&session);
+    wait_for("the session is away", || server.command(&["HGET", &kept, "owner"]).is_empty());
     let again = send();
     assert_eq!(again.status, 200, "{}", again.text());
     let id = |answer: &http::Response| serde_json::from_slice::<Value>(&answer.body).unwrap()["id"].clone();
@@ -297,18 +295,8 @@ fn a_session_says_something_by_http_on_any_node_wherever_it_is() {
     assert_eq!(unknown.unwrap().status, 404);
 }
 
-#[test]
-fn a_user_who_is_disconnected_is_gone_from_every_node() {
-    a_user_who_is_disconnected_is_gone_from_every_node_over(&Nodes::start(3));
-}
-
-#[test]
-fn a_user_who_is_disconnected_is_gone_from_every_node_around_a_cluster() {
-    let (nodes, _cluster) = Nodes::around_a_cluster(3);
-    a_user_who_is_disconnected_is_gone_from_every_node_over(&nodes);
-}
-
-fn a_user_who_is_disconnected_is_gone_from_every_node_over(nodes: &Nodes) {
+fn a_user_who_is_disconnected_is_gone_from_every_node(store: Store) {
+    let nodes = Nodes::start(3, store);
     let (mut here, first) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
     let (away, second) = nodes.hello(2, &json!({ "user_id": "ana", "rooms": ["general"] }));
     drop(away);
@@ -325,22 +313,20 @@ fn a_user_who_is_disconnected_is_gone_from_every_node_over(nodes: &Nodes) {
     }
 }
 
-#[test]
-fn sessions_live_on_when_redis_forgets_them() {
-    let nodes = Nodes::start(2);
+fn sessions_live_on_when_redis_forgets_them(store: Store) {
+    let nodes = Nodes::start(2, store);
     let (ana, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
-    nodes.redis.command(&["FLUSHALL"]);
-    wait_for("the node has told of its sessions again", || {
-        !nodes.redis.command(&["KEYS", "tidings:{s*}:session:*"]).is_empty()
-    });
+    nodes.kept(&session);
+    nodes.store.forget();
+    // The node tells of its sessions again.
+    nodes.kept(&session);
     drop(ana);
     let (_, resumed) = nodes.hello(1, &json!({ "session_id": session["session_id"] }));
     assert_eq!((&resumed["resumed"], &resumed["user_id"]), (&json!(true), &json!("ana")));
 }
 
-#[test]
-fn a_long_poll_goes_on_at_another_node_by_its_cursor() {
-    let nodes = Nodes::start(2);
+fn a_long_poll_goes_on_at_another_node_by_its_cursor(store: Store) {
+    let nodes = Nodes::start(2, store);
     let poll = |node: usize, query: &str| -> Value {
         let answer = http::get(&nodes.address(node, &format!("/poll/reader?room=general&{query}"))).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -354,4 +340,24 @@ fn a_long_poll_goes_on_at_another_node_by_its_cursor() {
     assert_eq!(first["data"]["text"], "a");
     let second = poll(0, &format!("cursor={}&timeout_s=5", first["cursor"].as_str().unwrap()));
     assert_eq!(second["data"]["text"], "b");
+}
+
+#[test]
+fn a_session_goes_on_though_the_clock_of_redis_is_set() {
+    let nodes = Nodes::start(2, Store::one_server_with_clock());
+    let (ana, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
+    let again = json!({ "session_id": session["session_id"] });
+    let (server, kept) = nodes.kept(&session);
+    let is_away = || server.command(&["HGET", &kept, "owner"]).is_empty();
+    drop(ana);
+    wait_for("the session waits", is_away);
+    server.set_clock(-3_600);
+    let (ana, resumed) = nodes.hello(1, &again);
+    assert_eq!(resumed["resumed"], true);
+    // No lease holds any more, and the nodes live all the same.
+    server.set_clock(3_600);
+    let (_ben, resumed) = nodes.hello(0, &again);
+    assert_eq!(resumed["resumed"], true);
+    let mut ana = ana;
+    assert_eq!(ana.close_code(), 4000);
 }
