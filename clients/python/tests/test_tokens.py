@@ -41,8 +41,12 @@ class Tokens(unittest.IsolatedAsyncioTestCase):
             ana.on("error", errors.append)
             await live_in(room, ana)
             joints = cable.joints_made
-            while len(given) < 3:
-                await soon(room.presence())
+
+            async def given_times(count: int) -> None:
+                while len(given) < count:
+                    await room.presence()
+
+            await soon(given_times(3))
             last = await soon(room.send("still here"))
             self.assertGreater(last, 0)
             self.assertEqual([state.state for state in states.told], ["connecting", "live"])
@@ -50,10 +54,14 @@ class Tokens(unittest.IsolatedAsyncioTestCase):
             if transport == "websocket":
                 self.assertEqual(cable.joints_made, joints, "it is the same connection")
                 return
-            # It is said beside what else is asked, and may come later.
+
+            async def was_said(token: str) -> None:
+                # Beside what else is asked, so it may come later.
+                while not re.search(rf'"type": ?"refresh", ?"token": ?"{re.escape(token)}"', bytes(cable.said).decode()):
+                    await room.presence()
+
             for renewed in given[1:3]:
-                while not re.search(rf'"type": ?"refresh", ?"token": ?"{re.escape(renewed)}"', bytes(cable.said).decode()):
-                    await soon(room.presence())
+                await soon(was_said(renewed))
             said = bytes(cable.said).decode()
             bearers = re.findall(r"(?i)authorization: bearer (\S+)", said)
             self.assertEqual(bearers[0], given[0])
@@ -71,8 +79,12 @@ class Tokens(unittest.IsolatedAsyncioTestCase):
         async with Cable(server.port) as cable, Tidings(cable.url, token, transports=[transport], options=HURRY) as ana:
             states, room = States(ana), ana.room("news")
             await states.next("live")
-            while len(given) < 2:
-                await soon(room.presence())
+
+            async def given_again() -> None:
+                while len(given) < 2:
+                    await room.presence()
+
+            await soon(given_again())
             cable.tear()
             await states.next("waiting")
             cable.said.clear()
