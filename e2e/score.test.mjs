@@ -8,7 +8,7 @@ import { faults, judge, sum } from "../clients/bench/tally.mjs";
 
 test("clients that are cut off again and again get everything once; the textbook's do not", async (t) => {
   // A log that is never trimmed: however slow the machine is, nothing is to be told as lost.
-  const flags = ["--room-history-messages-max", "100000"];
+  const flags = ["--room-history-messages", "100000"];
   const results = await score(t, { clients: 2, cuts: 2, down_ms: 500, up_ms: 2_000, rate: 10, say_ms: 500, flags });
   for (const { client, transport, ...figures } of results.filter(({ faults }) => faults !== undefined)) {
     const { cuts, due, delivered, gaps, said, acknowledged, stored } = figures;

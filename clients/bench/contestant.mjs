@@ -8,6 +8,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 
 import { python, repository } from "../../e2e/places.mjs";
 
@@ -37,7 +38,7 @@ export class Book {
   }
 }
 
-const here = new URL("contestants/", import.meta.url).pathname;
+const here = fileURLToPath(new URL("contestants/", import.meta.url));
 
 /** Who can be asked to run: the program, the transports it has, and what one has to know of it. */
 export const KINDS = {

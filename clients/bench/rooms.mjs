@@ -57,7 +57,7 @@ export class Backend {
     let count = 0;
     this.#speaking = setInterval(() => {
       const publishing = this.publish(rooms[count % rooms.length], `word ${count++}`)
-        .catch((error) => void (this.#failed ??= error))
+        .catch((error) => (this.#failed ??= error))
         .finally(() => this.#under_way.delete(publishing));
       this.#under_way.add(publishing);
     }, 1_000 / (per_second * rooms.length));

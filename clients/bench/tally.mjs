@@ -58,7 +58,7 @@ function judge_speaking({ said }, name, log) {
 function judge_cuts({ got }, cuts) {
   const came = (from_ms, to_ms) => got.find(({ at_ms }) => from_ms <= at_ms && at_ms < to_ms);
   const met = cuts.filter(({ cut_ms }, index) => came(cuts[index - 1]?.mended_ms ?? 0, cut_ms));
-  // Until the next cut, or the one after: whoever is slow to come back is measured as well.
+  // Also where the next cut came first: whoever is slow to come back is measured as well.
   const back_ms = met.flatMap(({ mended_ms }) => {
     const first = came(mended_ms, Infinity);
     return first ? [first.at_ms - mended_ms] : [];

@@ -9,15 +9,15 @@ export const tell = (seat, ...entry) => process.stdout.write(`${JSON.stringify([
 /** Calls `say(text)` again and again until it is told to hush. Nobody speaks at the same moment as another. */
 export function speak(name, say) {
   let count = 0;
-  const next = () => say(`${name} ${count++}`);
-  setTimeout(() => {
-    next();
-    const timer = setInterval(next, task.say_ms);
-    hushed.push(() => clearInterval(timer));
-  }, Math.random() * task.say_ms);
+  const next = () => {
+    if (is_hushed) return;
+    say(`${name} ${count++}`);
+    setTimeout(next, task.say_ms);
+  };
+  setTimeout(next, Math.random() * task.say_ms);
 }
 
-const hushed = [];
+let is_hushed = false;
 createInterface({ input: process.stdin })
-  .on("line", () => hushed.splice(0).forEach((hush) => hush()))
+  .on("line", () => (is_hushed = true))
   .on("close", () => process.exit());
