@@ -16,7 +16,18 @@ import { Scope } from "./scope.mjs";
 import { table } from "./table.mjs";
 import { faults, judge, sum } from "./tally.mjs";
 
-export const USUAL = { clients: 200, page_clients: 10, size: 10, rate: 1, down_ms: 1_000, rounds: 5, engines: ["memory", "redis"], stops: ["SIGTERM", "SIGKILL"] };
+export const USUAL = {
+  clients: 200,
+  page_clients: 10,
+  size: 10,
+  rate: 1,
+  down_ms: 1_000,
+  /** What the server tells its clients when it is stopped. */
+  reconnect_after_ms: 1_000,
+  rounds: 5,
+  engines: ["memory", "redis"],
+  stops: ["SIGTERM", "SIGKILL"],
+};
 
 const DEADLINE_MS = 120_000;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -24,7 +35,9 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /** One round with a server of its own; gives its figures. */
 export async function restart(t, browser, { engine, stop, round = 0, redis, ...wanted }) {
   const options = { ...USUAL, ...wanted };
-  const flags = ["--room-history-messages", "100000", ...(engine === "redis" ? ["--engine", "redis", "--redis", redis, "--redis-prefix", `${stop}-${round}`] : [])];
+  const around_redis = engine === "redis" ? ["--engine", "redis", "--redis", redis, "--redis-prefix", `${stop}-${round}`] : [];
+  // All history is kept, so that only a restart can lose something.
+  const flags = ["--room-history-messages", "100000", "--reconnect-after-ms", String(options.reconnect_after_ms), ...around_redis];
   const server = await Server.start(t, { flags });
   const gate = await Cable.lay(t, server.port);
   const seats = Array.from({ length: options.clients }, (_, seat) => `room-${Math.floor(seat / options.size)}`);
@@ -120,7 +133,7 @@ const COLUMNS = {
 };
 
 async function main() {
-  const names = ["clients", "page_clients", "size", "rate", "down_ms", "rounds"];
+  const names = ["clients", "page_clients", "size", "rate", "down_ms", "reconnect_after_ms", "rounds"];
   const flags = Object.fromEntries(names.map((name) => [name.replaceAll("_", "-"), { type: "string", default: String(USUAL[name]) }]));
   const lists = Object.fromEntries(["engines", "stops"].map((name) => [name, { type: "string", default: USUAL[name].join() }]));
   const { values } = parseArgs({ options: { ...flags, ...lists, json: { type: "boolean", default: false } } });
