@@ -10,6 +10,8 @@ export class Cable {
   #up = true;
   #down = true;
   #listener;
+  /** When each connection came, by `Date.now()`: for whoever counts them. */
+  joined_ms = [];
 
   /** A cable to a port of this machine, with a port of its own. It is removed when the test `t` ends. */
   static async lay(t, port) {
@@ -51,6 +53,7 @@ export class Cable {
   }
 
   #join(near, port) {
+    this.joined_ms.push(Date.now());
     const far = connect(port, "127.0.0.1");
     this.#lead(near, far, () => this.#up);
     this.#lead(far, near, () => this.#down);

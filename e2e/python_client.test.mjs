@@ -18,7 +18,7 @@ test("the types of clients/python hold", async () => {
 
 test("the tests of clients/python pass", async () => {
   const env = { ...process.env, PYTHONPATH: "src", PYTHONDONTWRITEBYTECODE: "1", TIDINGS_BIN: binary() };
-  const { stdout, stderr } = await run(python, ["-m", "unittest", "discover", "-s", "tests"], { cwd, env, timeout: 120_000 });
+  const { stdout, stderr } = await run(python, ["-m", "unittest", "discover", "-s", "tests"], { cwd, env, timeout: 240_000 });
   const [, ran] = /Ran (\d+) tests/.exec(stderr) ?? [];
   assert.ok(Number(ran) > 0 && /^OK$/m.test(stderr), stderr);
   console.log(stdout);

@@ -1,20 +1,27 @@
 """A cable between client and server that can be cut: a TCP forwarder. Owns both ends of every connection through it.
 
-`tear` ends every connection in the middle of whatever it said, and lets no new one through; `mend` does again. One that `refuses_upgrades`
-is as a proxy that knows nothing of WebSockets.
+`tear` ends every connection in the middle of whatever it said, and lets no new one through; `mend` does again. What `refuses` names it answers
+itself, as a proxy does that knows nothing of WebSockets; it looks at the first request of a connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+UPGRADE = b"upgrade: websocket"
+STREAM = b"get /events"
+HISTORY = b"get /rooms/"
 
 
 class Cable:
-    def __init__(self, port: int, refuses_upgrades: bool = False) -> None:
+    def __init__(self, port: int, refuses: Iterable[bytes] = (), answer: bytes = b"HTTP/1.1 502 Bad Gateway\r\n") -> None:
+        """`refuses` has pieces of a request's head, in small letters; `answer` is what the head of a refusal begins with."""
         self._far_port = port
-        self._refuses_upgrades = refuses_upgrades
+        self.refuses = set(refuses)
+        self._answer = answer
         self.said = bytearray()  # By the client.
+        self.joints_made = 0
         self._is_whole = True
         self._writers: set[asyncio.StreamWriter] = set()
         self._joints: set[asyncio.Task[None]] = set()
@@ -47,13 +54,16 @@ class Cable:
     async def _join(self, near_reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
         if not self._is_whole:
             return near.transport.abort()
+        self.joints_made += 1
         self._writers.add(near)
-        head = b""
-        if self._refuses_upgrades:
-            head = await near_reader.readuntil(b"\r\n\r\n")
-            if b"upgrade: websocket" in head.lower():
-                near.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                return near.close()
+        try:
+            head = await near_reader.readuntil(b"\r\n\r\n") if self.refuses else b""
+        except (OSError, asyncio.IncompleteReadError):
+            return near.close()
+        if any(piece in head.lower() for piece in self.refuses):
+            self.said += head
+            near.write(self._answer + b"Content-Length: 0\r\nConnection: close\r\n\r\n")
+            return near.close()
         try:
             far_reader, far = await asyncio.open_connection("127.0.0.1", self._far_port)
         except OSError:

@@ -3,59 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import re
 import unittest
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from cable import Cable
+from cable import UPGRADE, Cable
 from server import Server
-from tidings import Gap, Message, Options, Publisher, Refused, Room, State, Tidings
-from tidings.client import expiry_of
+from tidings import Gap, Publisher, Refused, Tidings
+from waiting import HURRY, live_in, over_each_transport, read, soon, until
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
-
-TRANSPORTS = ("websocket", "sse", "poll")
-# Pauses as of a client that is in a hurry; which ones are chosen is what the vectors test.
-HURRY = Options(first_ms=50, longest_ms=200, least_ms=10, attempt_ms=5_000)
-DEADLINE_S = 30
-T = TypeVar("T")
-
-
-async def soon(what: Awaitable[T]) -> T:
-    return await asyncio.wait_for(what, DEADLINE_S)
-
-
-async def until(client: Tidings, state: str) -> None:
-    reached = asyncio.Event()
-
-    def look(told: State) -> None:
-        if told.state == state:
-            reached.set()
-
-    client.on("state", look)
-    if client.state == state:
-        reached.set()
-    await soon(reached.wait())
-    client.off("state", look)
-
-
-async def live_in(room: Room, client: Tidings) -> None:
-    """Being in a room is known by one's own message there."""
-    await until(client, "live")
-    await soon(room.presence())
-
-
-async def read(room: Room, last: int) -> list[Message]:
-    """What comes in a room, up to the message with this id."""
-    messages = []
-    async for message in room:
-        messages.append(message)
-        if message.id >= last:
-            break
-    return messages
 
 
 async def naive_reader(url: str, room: str, got: list[int]) -> None:
@@ -70,15 +28,6 @@ async def naive_reader(url: str, room: str, got: list[int]) -> None:
         except (OSError, WebSocketException):
             pass
         await asyncio.sleep(0.05)
-
-
-def over_each_transport(test: Callable[[Any, str], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
-    async def run(self: unittest.TestCase) -> None:
-        for transport in TRANSPORTS:
-            with self.subTest(transport):
-                await test(self, transport)
-
-    return run
 
 
 class Client(unittest.IsolatedAsyncioTestCase):
@@ -184,7 +133,7 @@ class Client(unittest.IsolatedAsyncioTestCase):
 
     async def test_it_falls_back_when_websockets_do_not_pass(self) -> None:
         server = Server(self)
-        async with Cable(server.port, refuses_upgrades=True) as cable, Tidings(cable.url, options=HURRY) as ana:
+        async with Cable(server.port, refuses=[UPGRADE]) as cable, Tidings(cable.url, options=HURRY) as ana:
             room = ana.room("news")
             await live_in(room, ana)
             self.assertEqual(ana.transport, "sse")
@@ -225,22 +174,6 @@ class Client(unittest.IsolatedAsyncioTestCase):
                 self.assertEqual(len(attempts), len(said), "none goes without")
                 self.assertEqual(attempts, sorted(attempts))
                 self.assertGreaterEqual(len(set(attempts)), 2)
-
-    async def test_a_token_is_asked_for_and_its_end_is_read(self) -> None:
-        server = Server(self)
-        payload = base64.urlsafe_b64encode(json.dumps({"exp": 1_900_000_000}).encode()).decode().rstrip("=")
-        self.assertEqual(expiry_of(f"e30.{payload}.x"), 1_900_000_000)
-        self.assertIsNone(expiry_of("opaque"))
-        asked = []
-
-        async def token() -> str:
-            asked.append(1)
-            return f"e30.{payload}.x"
-
-        async with Cable(server.port) as cable, Tidings(cable.url, token, transports=["sse"]) as ana:
-            await live_in(ana.room("news"), ana)
-            self.assertEqual(len(asked), 1)
-            self.assertIn(f"bearer e30.{payload}.x".lower(), bytes(cable.said).decode().lower())
 
     async def test_what_is_not_answered_when_it_is_closed_is_refused(self) -> None:
         client = Tidings("http://127.0.0.1:9", options=HURRY)

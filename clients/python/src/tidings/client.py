@@ -6,10 +6,7 @@ Owns the link, the rooms and the answers waited for. Refuses to decide anything 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import inspect
-import json
 import random
 import time
 import uuid
@@ -25,6 +22,7 @@ from .options import Options
 from .poll import PollLink
 from .room import Room
 from .sse import SseLink
+from .tokens import expiry_of
 from .transport import Attempt, Link
 from .websocket import WebSocketLink
 
@@ -39,8 +37,8 @@ _remembered: dict[str, str] = {}
 class Tidings(Emitter):
     """One session with a server. Events: `state`, `session`, `message`, `gap`, `restart`, `error`, `frame`.
 
-    It is made inside a running event loop, connects with the first `room()` or `connect()`, and is closed by `close()` or
-    at the end of `async with`.
+    It is made inside a running event loop, connects with the first `room()` or `connect()`, and is closed by `close()`, at the end of
+    `async with`, or when the server refuses it for good. Then only `connect()` opens it again.
     """
 
     def __init__(
@@ -107,7 +105,7 @@ class Tidings(Emitter):
         if room is None:
             room = self._rooms[name] = Room(self, name, self._unread_max)
             self.feed({"type": "join", "room": name, "after": after})
-            self.connect()
+            self._begin()
         return room
 
     def nudge(self) -> None:
@@ -126,7 +124,7 @@ class Tidings(Emitter):
 
     async def ask(self, frame: Frame) -> Any:
         """Says something that is to be answered; gives the id of a message, the frame that answers a question."""
-        self.connect()
+        self._begin()
         ref = uuid.uuid4().hex
         answer = self._answers[ref] = self._loop.create_future()
         self.feed({"type": "send", "ref": ref, "frame": frame})
@@ -159,6 +157,11 @@ class Tidings(Emitter):
     @staticmethod
     def _now_ms() -> int:
         return int(time.monotonic() * 1_000)
+
+    def _begin(self) -> None:
+        # Not when it is closed: who was refused, or whose session another one has, stays away until the application wants it back.
+        if self._machine.phase == "idle":
+            self.connect()
 
     def _open(self) -> None:
         self._is_opening = False
@@ -297,13 +300,3 @@ class Tidings(Emitter):
                 answer.set_exception(value)
             else:
                 answer.set_result(value)
-
-
-def expiry_of(token: str) -> float | None:
-    """`exp` of a JWT, in seconds since 1970. The signature is the server's business."""
-    try:
-        payload = token.split(".")[1]
-        expires_at = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
-        return float(expires_at)
-    except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
-        return None

@@ -86,6 +86,9 @@ class HttpLink(Link):
         """A message of the client's own was stored."""
 
     def say(self, frame: Frame) -> None:
+        if frame["type"] == "refresh":
+            # What is asked for from now on brings the new token as well.
+            self.http.headers["Authorization"] = f"Bearer {frame['token']}"
         # The stream, and the polls, end by themselves after `server_restart`.
         if self._is_begun and frame["type"] != "restart_ack":
             say = self._say_message if frame["type"] == "message" else self.post
@@ -159,6 +162,8 @@ class CatchUp:
         while True:
             after = self._positions[room]
             page = await self._page(room, after)
+            if page is None:
+                return
             messages = page.get("messages") or []
             stand = after if end is None else max(after, end)
             before = messages[0]["id"] if messages else stand + 1
@@ -172,8 +177,12 @@ class CatchUp:
             if not messages or (end is not None and position >= end):
                 return
 
-    async def _page(self, room: str, after: int) -> Frame:
+    async def _page(self, room: str, after: int) -> Frame | None:
+        """A page of the history; nothing if it was refused, which ends the link with what the refusal asks for."""
         query = {"after": after, "limit": PAGE_MESSAGES}
         response = await self._link.http.get(f"rooms/{quote(room, safe='')}/messages", params=query)
-        page: Frame = response.raise_for_status().json()
+        if not response.is_success:
+            self._link.attempt.lost(await refusal(response))
+            return None
+        page: Frame = response.json()
         return page

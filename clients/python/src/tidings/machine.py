@@ -1,7 +1,8 @@
 """What the client does and when, without a socket and without a clock: events go in with the time, commands come out.
 
-It owns the session, the positions and the queue, which outlive every connection. docs/client-spec.md is its rule and clients/vectors
-its test; events and commands are objects with the names given there. Refuses to know how a transport works, and what time it is.
+It owns the session, and has the positions (`Arrivals`) and the queue (`Speech`), which outlive every connection. docs/client-spec.md is its
+rule and clients/vectors its test; events and commands are objects with the names given there. Refuses to know how a transport works,
+and what time it is.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from .arrivals import Arrivals
 from .backoff import Backoff
 from .options import Options
 from .positions import Positions, is_own_room
-from .queue import Queue, Waiting
-from .verdict import PASSING_ERRORS, Loss, verdict
+from .speech import QUIET_REF, Speech
+from .verdict import Loss, verdict
 from .ways import Ways
 
 Frame = dict[str, Any]
@@ -23,7 +25,6 @@ Command = dict[str, Any]
 
 NEVER = math.inf
 REFRESH_REF = "refresh"
-QUIET_REF = "quiet"
 USUAL_PING_INTERVAL_MS = 25_000
 
 
@@ -34,14 +35,14 @@ def _known(**fields: Any) -> dict[str, Any]:
 
 class Machine:
     def __init__(self, options: Options, random: Callable[[], float], out: Callable[[Command], None]) -> None:
-        self.positions = Positions()
         self.phase = "idle"
         self.session_id: str | None = None
         self._options = options
         self._random = random
         self._out = out
         self._backoff = Backoff(options)
-        self._queue = Queue(options.queue_max)
+        self._arrivals = Arrivals(options.rooms, self._tell)
+        self._speech = Speech(options, self._say, self._tell)
         self._ways = Ways(options)
         self._now = 0.0
         self._token: str | None = None
@@ -52,16 +53,12 @@ class Machine:
         self._live_at = 0.0
         self._ping_interval_ms = USUAL_PING_INTERVAL_MS
         self._restart_ms: int | None = None
-        self._is_restarting = self._is_ready_for_restart = False
         self._hinted = False
-        # A `restore` that lacked something, `(room, after, before)`: the next frame says why, or nobody does.
-        self._unexplained: tuple[str, int, int | None] | None = None
-        self._joins: dict[str, str] = {}
-        self._references = 0
-        self._typing_at: dict[str, float] = {}
         self._quiet()
-        for room, after in options.rooms.items():
-            self.positions.join(room, after)
+
+    @property
+    def positions(self) -> Positions:
+        return self._arrivals.positions
 
     @property
     def transport(self) -> str:
@@ -71,7 +68,7 @@ class Machine:
     def due_ms(self) -> float:
         """When `tick` is due, whatever else happens; infinite if never."""
         refresh_at = self._refresh_at if self.phase == "live" else NEVER
-        return min(self._deadline, self._silent_at, self._retry_at, self._climb_at, self._resend_at, refresh_at)
+        return min(self._deadline, self._silent_at, self._retry_at, self._climb_at, self._speech.resend_at, refresh_at)
 
     def handle(self, now_ms: float, event: Event) -> None:
         self._now = now_ms
@@ -91,17 +88,20 @@ class Machine:
             case {"type": "nudge"}:
                 self._nudge()
             case {"type": "join", "room": room}:
-                self._join(room, event.get("after"))
+                after = event.get("after")
+                if self.positions.join(room, after):
+                    self._speech.join(room, after)
             case {"type": "leave", "room": room}:
-                self._leave(room)
+                if self.positions.leave(room):
+                    self._speech.leave(room)
             case {"type": "send", "ref": ref, "frame": frame}:
-                self._send(ref, frame)
+                self._speech.send(now_ms, ref, frame, self.phase == "closed")
             case {"type": "mention", "frame": frame}:
-                self._mention(frame)
+                self._speech.mention(frame)
             case {"type": "typing", "room": room}:
-                self._typing(room)
+                self._speech.typing(now_ms, room)
             case {"type": "typing_stop", "room": room}:
-                self._typing_stop(room)
+                self._speech.typing_stop(room)
             case {"type": "frame", "frame": frame}:
                 self._frame(frame)
             case {"type": "lost"}:
@@ -153,8 +153,6 @@ class Machine:
         self._live_at = self._now
         self._deadline = NEVER
         self._restart_ms = None
-        self._is_restarting = self._is_ready_for_restart = False
-        self._joins.clear()
         self._ping_interval_ms = frame.get("ping_interval_ms") or USUAL_PING_INTERVAL_MS
         self._heard()
         self._out({"do": "remember", "transport": self.transport})
@@ -162,21 +160,16 @@ class Machine:
         self._climb_at = NEVER if climb_at is None else climb_at
         self._tell({"type": "session", "session_id": self.session_id or "", "resumed": resumed, "node": frame.get("node")})
         self._tell_state("live")
-        for room in self.positions.unknown():
-            self._say_join(room, None)
         # A hello that names no room is one to the lobby, and a session is in rooms that were left while it was away.
-        for room in frame.get("rooms") or []:
-            if room not in self.positions and not is_own_room(room):
-                self._say({"type": "leave", "room": room, "ref": QUIET_REF})
-        self._forget_unsure(resumed)
-        self._say_all()
+        unwanted = [room for room in frame.get("rooms") or [] if room not in self.positions and not is_own_room(room)]
+        self._speech.begin(self._now, resumed, self.positions.unknown(), unwanted)
 
     def _lost(self, loss: Loss) -> None:
         if not self._is_connected and self.phase != "connecting":
             return
         lasted_ms = self._now - self._live_at if self.phase == "live" else 0
         was_tried = self._is_connected
-        self._explain(None)
+        self._arrivals.explain(None)
         self._abandon()
         then = verdict(loss)
         if then == "stop" or (then == "token" and not self._options.has_token):
@@ -197,13 +190,12 @@ class Machine:
     def _close(self, loss: Loss) -> None:
         self._abandon()
         self._tell_state("closed", loss)
-        for entry in self._queue.all():
-            self._refuse(entry.ref, "closed", "The client was closed before this was answered.")
+        self._speech.close()
 
     def _interrupt(self, wait_ms: int) -> None:
         if self.phase in ("idle", "closed"):
             return
-        self._explain(None)
+        self._arrivals.explain(None)
         self._abandon()
         self._hinted = True
         self._wait(wait_ms, {})
@@ -215,7 +207,8 @@ class Machine:
         self._quiet()
 
     def _quiet(self) -> None:
-        self._deadline = self._silent_at = self._retry_at = self._climb_at = self._resend_at = NEVER
+        self._deadline = self._silent_at = self._retry_at = self._climb_at = NEVER
+        self._speech.end()
 
     def _probed(self, transport: str, ok: bool) -> None:
         then = self._ways.probed(transport, ok, self.phase == "live")
@@ -244,8 +237,8 @@ class Machine:
             return self._attempt()
         if now >= self._silent_at:
             self._ask_for_life(self._options.answer_ms)
-        if now >= self._resend_at:
-            self._say_all()
+        if now >= self._speech.resend_at:
+            self._speech.say_all(now)
         if now >= self._climb_at:
             self._climb(0)
 
@@ -298,88 +291,15 @@ class Machine:
         retry_ms = self._options.token_retry_ms
         self._refresh_at = self._now + retry_ms + int(self._random() * retry_ms)
 
-    # --- what the application says
-
-    def _join(self, room: str, after: int | None) -> None:
-        if self.positions.join(room, after) and self.phase == "live":
-            self._say_join(room, after)
-
-    def _say_join(self, room: str, after: int | None) -> None:
-        if is_own_room(room):
-            return
-        self._references += 1
-        ref = f"j{self._references}"
-        self._joins[ref] = room
-        self._say({"type": "join", "room": room, **_known(last_message_id=after), "ref": ref})
-
-    def _leave(self, room: str) -> None:
-        if self.positions.leave(room) and self.phase == "live" and not is_own_room(room):
-            self._say({"type": "leave", "room": room})
-
-    def _send(self, ref: str, frame: Frame) -> None:
-        is_closed = self.phase == "closed"
-        entry = None if is_closed else self._queue.add(ref, {**frame, "ref": ref})
-        if not entry:
-            code = "closed" if is_closed else "queue_full"
-            # Not `_refuse`: another entry of this `ref` would be forgotten.
-            return self._tell_refused(ref, code, "It was not taken: too much waits already, or the client is closed.")
-        if frame["type"] == "message":
-            self._typing_at.pop(frame.get("room") or "", None)
-        # A server that restarts answers what it has; what is new waits for the next one.
-        if self.phase == "live" and not self._is_restarting:
-            self._say_entry(entry)
-
-    def _mention(self, frame: Frame) -> None:
-        if self.phase == "live":
-            self._say(frame)
-
-    def _typing(self, room: str) -> None:
-        if self.phase != "live" or self._now - self._typing_at.get(room, -NEVER) < self._options.typing_ms:
-            return
-        self._typing_at[room] = self._now
-        self._say({"type": "typing_start", "room": room})
-
-    def _typing_stop(self, room: str) -> None:
-        if self._typing_at.pop(room, None) is not None:
-            self._mention({"type": "typing_stop", "room": room})
-
     def _say(self, frame: Frame) -> None:
         self._out({"do": "say", "frame": frame})
-
-    def _say_entry(self, entry: Waiting) -> None:
-        if entry.said_at is None:
-            entry.said_at = self._now
-        self._say(entry.frame)
-
-    def _say_all(self) -> None:
-        self._resend_at = NEVER
-        if self.phase == "live" and not self._is_restarting:
-            for entry in self._queue.all():
-                self._say_entry(entry)
-
-    def _forget_unsure(self, resumed: bool) -> None:
-        """What may have been stored, and could be stored twice if it were said again."""
-        for entry in self._queue.all():
-            if entry.said_at is None:
-                continue
-            if entry.frame["type"] != "message":
-                entry.said_at = None
-            elif not resumed or self._now - entry.said_at >= self._options.repeat_ms:
-                self._refuse(entry.ref, "outcome_unknown", "The session ended before the answer came: it may be stored or not.")
-
-    def _refuse(self, ref: str, code: str, message: str) -> None:
-        self._queue.settle(ref)
-        self._tell_refused(ref, code, message)
-
-    def _tell_refused(self, ref: str, code: str, message: str) -> None:
-        self._tell({"type": "refused", "ref": ref, "code": code, "message": message})
 
     # --- what the server says
 
     def _frame(self, frame: Frame) -> None:
         if not self._is_connected:
             return
-        self._explain(frame)
+        self._arrivals.explain(frame)
         if self.phase == "live":
             self._heard()
         room, ref = frame.get("room") or "", frame.get("ref")
@@ -387,95 +307,47 @@ class Machine:
             case "session":
                 self._settle_in(frame)
             case "restore":
-                self._restore(room, frame)
+                self._arrivals.restore(room, frame)
             case "message":
-                self._deliver(room, frame, False)
+                self._arrivals.message(room, frame, False)
             case "gap":
-                self._gap(room, frame.get("after") or 0, frame.get("before"), frame.get("reason") or "expired")
+                self._arrivals.gap(room, frame.get("after") or 0, frame.get("before"), frame.get("reason") or "expired")
             case "joined":
-                self._joined(room, frame)
+                self._speech.joined(ref)
+                self._arrivals.joined(room, frame)
             case "left":
                 if ref != QUIET_REF:
                     self._tell({"type": "left", "room": room})
             case "ack":
-                if self._queue.settle(ref):
-                    self._tell({"type": "ack", "ref": ref, "id": frame.get("id") or 0})
-                self._acknowledge_restart()
+                self._speech.acknowledged(ref, frame.get("id") or 0)
             case "error":
                 self._refused(ref, frame.get("code") or "internal", frame.get("message") or "")
             case "server_restart":
                 self._restart(frame.get("reconnect_after_ms") or 0)
             case "pong":
                 pass
-            case _ if self._queue.settle(ref):
-                self._tell({"type": "answer", "ref": ref, "frame": frame})
             case _:
-                self._tell({"type": "frame", "frame": frame})
-
-    def _restore(self, room: str, frame: Frame) -> None:
-        messages, recovered = frame.get("messages") or [], frame.get("recovered", True)
-        after = self.positions.of(room)
-        first = messages[0]["id"] if messages else None
-        # Position 0 asks for all there is, and has lost nothing.
-        if not recovered and after is not None and after > 0:
-            self._unexplained = (room, after, first)
-        if after is None and first is not None:
-            self.positions.begin(room, first - 1)
-        fresh = [message for message in messages if self._deliver(room, message, True)]
-        self.positions.advance(room, frame.get("last_message_id") or 0)
-        if room in self.positions:
-            self._tell({"type": "restored", "room": room, "messages": len(fresh), "recovered": recovered})
-
-    def _deliver(self, room: str, message: Frame, recovered: bool) -> bool:
-        if not self.positions.accept(room, message["id"]):
-            return False
-        self._tell({"type": "message", "room": room, "message": message, "recovered": recovered})
-        return True
-
-    def _gap(self, room: str, after: int, before: int | None, reason: str) -> None:
-        if self.positions.accept_gap(room, after, before, reason):
-            self._tell({"type": "gap", "room": room, "after": after, "before": before, "reason": reason})
-
-    def _explain(self, frame: Frame | None) -> None:
-        """Something was missing and the frame that follows does not say what: then this client says it."""
-        unexplained, self._unexplained = self._unexplained, None
-        if unexplained and not (frame and frame.get("type") == "gap" and frame.get("room") == unexplained[0]):
-            self._gap(*unexplained, "expired")
-
-    def _joined(self, room: str, frame: Frame) -> None:
-        self._joins.pop(frame.get("ref") or "", None)
-        self.positions.begin(room, frame.get("last_message_id") or 0)
-        if room in self.positions:
-            self._tell({"type": "joined", "room": room})
+                if not self._speech.answered(ref, frame):
+                    self._tell({"type": "frame", "frame": frame})
 
     def _refused(self, ref: str | None, code: str, message: str) -> None:
         if self.phase != "live":
             if code == "session_unknown":
                 self.session_id = None
             self._lost({"error": code, "reason": message})
-        elif ref == QUIET_REF or (ref == REFRESH_REF and code == "not_supported"):
-            pass  # Not to be in a room is what was wanted; and the token goes along with the next hello.
-        elif code in PASSING_ERRORS and (ref is None or ref in self._queue):
-            self._resend_at = min(self._resend_at, self._now + self._options.resend_ms)
-        elif ref is not None and ref in self._queue:
-            self._refuse(ref, code, message)
-            self._acknowledge_restart()
-        else:
-            joining = self._joins.pop(ref or "", None)
+            return
+        if ref == REFRESH_REF and code == "not_supported":
+            return  # The token goes along with the next hello.
+        is_known, joining = self._speech.refused(self._now, ref, code, message)
+        if not is_known:
             if joining is not None:
                 self.positions.leave(joining)
             self._tell({"type": "error", "code": code, "message": message, **_known(room=joining)})
 
     def _restart(self, reconnect_after_ms: int) -> None:
         self._restart_ms = reconnect_after_ms
-        self._is_restarting = True
         self._tell({"type": "restart", "reconnect_after_ms": reconnect_after_ms})
-        self._acknowledge_restart()
-
-    def _acknowledge_restart(self) -> None:
-        if self._is_restarting and not self._is_ready_for_restart and self._queue.is_answered:
-            self._is_ready_for_restart = True
-            self._say({"type": "restart_ack"})
+        self._speech.restart()
 
     def _tell(self, event: dict[str, Any]) -> None:
         self._out({"do": "tell", "event": event})
