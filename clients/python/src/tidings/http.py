@@ -86,7 +86,7 @@ class HttpLink(Link):
         """A message of the client's own was stored."""
 
     def say(self, frame: Frame) -> None:
-        # The stream, and the polls, end by themselves after `server_restart`.
+        # The stream ends by itself after `server_restart`.
         if self._is_begun and frame["type"] != "restart_ack":
             say = self._say_message if frame["type"] == "message" else self.post
             self.start(lambda: say(frame))
