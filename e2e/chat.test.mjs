@@ -14,7 +14,7 @@ after(() => browser?.close());
 test("a dropped connection comes back by itself", async (t) => {
   const server = await Server.start(t);
   const ana = await Tab.open(t, browser, server.url, { room: "harbour", name: "ana" });
-  await ana.press("Drop my connection");
+  await ana.press("Drop");
   await ana.is("away");
   await ana.is("live");
 });
@@ -63,7 +63,7 @@ test("the page can be used by keyboard and by screen reader, and asks no other h
   assert.deepEqual(requested.filter((url) => !url.startsWith(server.url) && !url.startsWith(server.websocket_url)), []);
 
   for (const name of ["Room", "Name", "Message"]) await ana.page.getByRole("textbox", { name }).waitFor();
-  for (const name of ["Join", "Send", "Drop my connection"]) await ana.page.getByRole("button", { name }).waitFor();
+  for (const name of ["Join", "Send", "Drop"]) await ana.page.getByRole("button", { name }).waitFor();
   await ana.page.getByRole("status").filter({ hasText: "live" }).waitFor();
 
   await ana.page.keyboard.type("typed without a mouse");

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { Cable } from "./cable.mjs";
 import { is, open_client, open_room } from "./javascript_client.mjs";
@@ -53,6 +54,28 @@ for (const transport of ["websocket", "sse", "poll"]) {
     const ids = room.messages.map(({ id }) => id);
     assert.deepEqual(ids, [...ids].sort((a, b) => a - b));
     assert.deepEqual(room.gaps, []);
+  });
+}
+
+for (const transport of ["websocket", "sse", "poll"]) {
+  test(`whoever rehearses a restart comes back with its session, and what it sends meanwhile is stored once: ${transport}`, async (t) => {
+    const server = await Server.start(t, { flags: ["--reconnect-after-ms", "50"] });
+    const client = open_client(t, server.url, { transports: [transport], user: "ana", lengths });
+    const sessions = [];
+    client.on("session", ({ session_id, resumed }) => sessions.push({ session_id, resumed }));
+    const room = open_room(client, "news");
+    await room.send("before");
+    const rehearse = () => fetch(`${server.url}/sessions/${sessions[0].session_id}/send`, { method: "POST", body: '{"type":"rehearse_restart"}' });
+    // Between two polls there is nobody to tell.
+    let is_told = false;
+    client.on("restart", () => (is_told = true));
+    await until("it is told of a restart", () => rehearse().then(() => sleep(50)).then(() => is_told));
+    await client.states.take("the connection ends", is("waiting"));
+    await publish(server, "news", "missed");
+    await room.send("after");
+    await until("all came", () => sleep(10).then(() => room.messages.length === 3));
+    assert.deepEqual(room.messages.map(({ text }) => text), ["before", "missed", "after"]);
+    assert.deepEqual([sessions.at(-1), room.gaps], [{ session_id: sessions[0].session_id, resumed: true }, []]);
   });
 }
 

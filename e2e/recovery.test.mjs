@@ -47,7 +47,7 @@ for (const transport of TRANSPORTS) {
     await ana.say("The ferry leaves at nine.");
     await ben.sees("The ferry leaves at nine.");
 
-    await ben.press("Drop my connection");
+    await ben.press("Drop");
     await ben.is("away");
     const missed = numbered("while ben was away", 20);
     await ana.say(...missed);
@@ -139,7 +139,7 @@ for (const transport of TRANSPORTS) {
     const ben = await Tab.open(t, browser, server.url, { room: "short", name: "ben", transport });
     await ana.say("before");
     await ben.sees("before");
-    await ben.press("Drop my connection");
+    await ben.press("Drop");
     await ben.is("away");
     await ana.say(...numbered("missed", 12));
     await ana.has_sent_all();

@@ -40,7 +40,7 @@ for (const transport of TRANSPORTS) {
     const ana = await Tab.open(t, browser, server.url, { room: "market", name: "ana", transport, ...WIDE });
     await publish(server, "salt", { price: 7 });
     await shows(ana, "salt", "7.00");
-    await ana.press("Drop my connection");
+    await ana.press("Drop");
     await ana.is("away");
     await publish(server, "salt", { price: 9 });
     await ana.press("Reconnect");

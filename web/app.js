@@ -1,6 +1,7 @@
 // The page: wires its forms and buttons to one Conversation, and what that tells to the parts that show it. Refuses to hold any
 // rule of messaging; those are in the client, tidings.js.
 
+import { Cable } from "./cable.js";
 import { ConnectionState } from "./connection_state.js";
 import { Conversation } from "./conversation.js";
 import { MessageList } from "./message_list.js";
@@ -22,7 +23,8 @@ let place = null;
 let conversation = null;
 
 const list = new MessageList({ scroll: at("scroll"), log: at("log"), unsent: at("unsent"), empty: at("empty"), newer: at("newer") });
-const state = new ConnectionState({ pill: at("state"), text: at("state-text"), button: at("drop") });
+const cable = new Cable();
+const state = new ConnectionState({ pill: at("state"), text: at("state-text"), drop: at("drop"), offline: at("offline"), cable });
 const presence = new Presence({ list: at("people"), count: at("people-count"), ask: ({ room }) => conversation.who(room) });
 const typing = new Typing({ line: at("typing") });
 const typing_notice = new TypingNotice({ field: at("text"), tell: (type) => conversation.typing(place.room, type === "typing_start") });
@@ -40,7 +42,7 @@ function enter(new_place) {
   document.title = `${place.room} · Tidings`;
   const rooms = [...new Set([place.room, TICKER_ROOM])];
   const transport = use_transport(place.transport);
-  conversation = new Conversation({ base, rooms, user: place.name, transport, listener: show });
+  conversation = new Conversation({ base, rooms, user: place.name, transport, cable, listener: show });
 }
 
 /** Says on the page which one is used, and remembers it. */
@@ -126,11 +128,16 @@ at("composer").addEventListener("submit", (event) => {
 });
 
 at("drop").addEventListener("click", () => {
-  if (at("drop").textContent === "Reconnect") conversation.open();
+  if (state.is_waiting) conversation.open();
   else conversation.drop(AWAY_MS);
 });
 
-at("offline").addEventListener("click", () => conversation.drop(OFFLINE_MS));
+at("offline").addEventListener("click", () => {
+  if (cable.silent_until === null) cable.fall_silent(OFFLINE_MS);
+  else cable.mend();
+});
+
+at("restart").addEventListener("click", () => conversation.restart());
 
 at("publish").addEventListener("click", () => {
   if (price_source.is_running) price_source.stop();

@@ -14,15 +14,17 @@ export class Conversation {
   #arriving;
   #is_away = false;
   #sent = 0;
+  #session_id = "";
   #pings;
 
-  /** @param {{base: string, rooms: string[], user: string, transport: string, listener: (event: object) => void}} options */
-  constructor({ base, rooms, user, transport, listener }) {
-    this.listener = listener;
+  /** @param {{base: string, rooms: string[], user: string, transport: string, cable: Cable, listener: (event: object) => void}} options */
+  constructor({ base, rooms, user, transport, cable, listener }) {
+    Object.assign(this, { base, listener });
     this.#arriving = new Set(rooms);
-    this.#client = new Tidings(base, { user, transports: TRANSPORTS[transport], remember: false, open: false });
+    const { WebSocket } = cable;
+    this.#client = new Tidings(base, { user, transports: TRANSPORTS[transport], WebSocket, remember: false, open: false });
     this.#client.on("state", (state) => this.#show_state(state));
-    this.#client.on("session", (session) => listener({ ...session, type: "session" }));
+    this.#client.on("session", (session) => this.#show_session(session));
     this.#client.on("error", ({ message }) => listener({ type: "notice", reason: message }));
     this.#client.on("restart", () => listener({ type: "notice", reason: "The server is restarting." }));
     for (const name of rooms) this.#enter(name);
@@ -63,10 +65,17 @@ export class Conversation {
     this.#client.use(...TRANSPORTS[transport]);
   }
 
-  /** Lets go of the connection without a word to the room, and stays away for a while. */
+  /** Closes the connection, and stays away for a while. */
   drop(away_ms) {
     this.#is_away = true;
     this.#client.interrupt(away_ms);
+  }
+
+  /** Asks the server to do to this connection what it does to all when it restarts. Said by POST, which works whatever the transport is. */
+  async restart() {
+    const url = new URL(`sessions/${this.#session_id}/send`, this.base);
+    const response = await fetch(url, { method: "POST", body: '{"type":"rehearse_restart"}' }).catch(() => null);
+    if (!response?.ok) this.listener({ type: "notice", reason: "The server could not be asked for a restart." });
   }
 
   open() {
@@ -90,6 +99,11 @@ export class Conversation {
     room.on("gap", (gap) => this.#arriving.has(name) || this.listener({ ...gap, type: "gap" }));
     room.on("typing", ({ user, typing }) => this.listener({ type: "typing", room: name, user_id: user, typing }));
     room.on("presence", (change) => this.listener({ ...change, type: "presence_change" }));
+  }
+
+  #show_session(session) {
+    this.#session_id = session.session_id;
+    this.listener({ ...session, type: "session" });
   }
 
   #show_state({ state, retry_in_ms, reason, transport }) {

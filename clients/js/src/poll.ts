@@ -26,7 +26,8 @@ function connect(attempt: Attempt): Link {
   const link = new Polls(attempt, abort.signal);
   void link.run();
   return {
-    say: (frame) => void (frame.type === "restart_ack" || link.speaker?.say(frame)),
+    // Another server would answer the next poll as if nothing were, and this client wait for an end that does not come.
+    say: (frame) => (frame.type === "restart_ack" ? attempt.lost({}) : void link.speaker?.say(frame)),
     drop: () => abort.abort(),
   };
 }

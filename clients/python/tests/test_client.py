@@ -8,6 +8,7 @@ import re
 import unittest
 from typing import Any
 
+import httpx
 from cable import UPGRADE, Cable
 from server import Server
 from tidings import Gap, Publisher, Refused, Tidings
@@ -110,6 +111,24 @@ class Client(unittest.IsolatedAsyncioTestCase):
             server = await asyncio.to_thread(lambda: Server(self, port=server.port))
             last = await soon(second)
             self.assertEqual([message.id for message in await soon(read(room, last))], [first, last])
+
+    @over_each_transport
+    async def test_a_rehearsed_restart_ends_the_connection_and_loses_nothing(self, transport: str) -> None:
+        server = Server(self, "--reconnect-after-ms", "50")
+        async with Tidings(server.url, transports=[transport], options=HURRY) as ana:
+            room, told = ana.room(transport), asyncio.Event()
+            ana.on("restart", lambda _: told.set())
+            await live_in(room, ana)
+            session_id = ana.session_id
+            first = await soon(room.send("before"))
+            async with httpx.AsyncClient(base_url=server.url) as http:
+                # Between two polls there is nobody to tell.
+                while not told.is_set():
+                    await http.post(f"sessions/{session_id}/send", json={"type": "rehearse_restart"})
+                    await asyncio.sleep(0.05)
+            second = await soon(room.send("said while it is told to come back later"))
+            self.assertEqual([message.id for message in await soon(read(room, second))], [first, second])
+            self.assertEqual(ana.session_id, session_id)
 
     @over_each_transport
     async def test_a_history_that_is_too_short_is_told_as_a_gap(self, transport: str) -> None:

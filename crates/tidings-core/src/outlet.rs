@@ -55,6 +55,9 @@ pub trait Outlet {
     /// not read its answers is not read from either.
     fn answer(&mut self, to: Slot, frame: &ServerFrame<'_>);
 
+    /// Treats the client's connection as if the node were about to restart, and no other.
+    fn rehearse_restart(&mut self, to: Slot);
+
     /// Says goodbye: what is queued is still sent.
     fn close(&mut self, to: Slot, code: CloseCode, reason: &'static str);
 }

@@ -60,6 +60,8 @@ counters! {
     SessionResumed => "sessions_resumed",
     /// Connections closed because a newer one of the same session took over.
     SessionTakenOver => "sessions_taken_over",
+    /// Connections told of a restart because their clients asked to rehearse one.
+    RestartRehearsed => "restarts_rehearsed",
     /// Presence and typing events delivered.
     EventDelivered => "events_delivered",
     /// Presence and typing events that a slow reader was spared.

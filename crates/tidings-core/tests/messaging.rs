@@ -66,6 +66,8 @@ impl Outlet for Recorder {
         }
     }
 
+    fn rehearse_restart(&mut self, _to: Slot) {}
+
     fn close(&mut self, _to: Slot, _code: CloseCode, _reason: &'static str) {}
 }
 

@@ -95,6 +95,7 @@ fn every_frame_of_the_contract_is_shown() {
         "ping",
         "refresh",
         "restart_ack",
+        "rehearse_restart",
     ] {
         assert!(shown(kind, is_client_frame), "{kind} of clients has no example");
     }

@@ -82,6 +82,8 @@ pub struct Rare {
     pub stash: Vec<u8>,
     /// The request that is not answered yet.
     pub pending: Option<Pending>,
+    /// It was told of a restart that is none: when it is waited for no longer.
+    pub rehearsal_end_ms: Option<u64>,
 }
 
 impl<S> Connection<S> {
@@ -154,6 +156,11 @@ impl<S> Connection<S> {
         pending
     }
 
+    /// When its rehearsal of a restart ends, if it is in one.
+    pub fn rehearsal_end_ms(&self) -> Option<u64> {
+        self.rare.as_ref()?.rehearsal_end_ms
+    }
+
     /// Whether it has served a request, and nothing of another one has come.
     pub fn is_idle(&self) -> bool {
         self.kept && self.phase == Phase::Head && self.rare.is_none() && self.list.is_empty()
@@ -178,7 +185,12 @@ impl<S> Connection<S> {
 
     /// Gives back what is not needed at the moment.
     pub fn tidy(&mut self) {
-        let unused = |rare: &Rare| rare.outbox.is_empty() && rare.stash.is_empty() && rare.pending.is_none();
+        let unused = |rare: &Rare| {
+            rare.outbox.is_empty()
+                && rare.stash.is_empty()
+                && rare.pending.is_none()
+                && rare.rehearsal_end_ms.is_none()
+        };
         if self.rare.as_deref().is_some_and(unused) {
             self.rare = None;
         }

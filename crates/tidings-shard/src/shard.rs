@@ -164,6 +164,7 @@ impl<I: Io> Shard<I> {
         self.collect_mail();
         self.unfinished =
             self.messaging.fan_out(self.context.limits.deliveries_per_turn, &mut self.connections);
+        self.rehearse_restarts();
         self.answer_polls();
         self.flush();
         self.bury_dead();

@@ -39,6 +39,7 @@ fn frame(fields: &Value, text: &str) -> client_frame::Frame {
         "typing_stop" => Frame::TypingStop(v1::Typing { room: room() }),
         "ping" => Frame::Ping(v1::Ping {}),
         "restart_ack" => Frame::RestartAck(v1::RestartAck {}),
+        "rehearse_restart" => Frame::RehearseRestart(v1::RehearseRestart {}),
         "history" => {
             let after = fields["after"].as_u64().unwrap_or_default();
             let limit = fields["limit"].as_u64().map(|limit| limit.try_into().unwrap());

@@ -89,7 +89,7 @@ class HttpLink(Link):
         if frame["type"] == "refresh":
             # What is asked for from now on brings the new token as well.
             self.http.headers["Authorization"] = f"Bearer {frame['token']}"
-        # The stream, and the polls, end by themselves after `server_restart`.
+        # The stream ends by itself after `server_restart`.
         if self._is_begun and frame["type"] != "restart_ack":
             say = self._say_message if frame["type"] == "message" else self.post
             self.start(lambda: say(frame))

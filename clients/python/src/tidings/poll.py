@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 from .http import ANSWER_TIMEOUT_S, HttpLink, http_client, query_of, refusal, rooms_of
-from .transport import Attempt
+from .transport import Attempt, Frame
 
 BATCH_FRAMES = 50
 HOLD_S = 25
@@ -31,6 +31,13 @@ class PollLink(HttpLink):
             if answer is None:
                 return
             self._take(answer)
+
+    def say(self, frame: Frame) -> None:
+        # Another server would answer the next poll as if nothing were, and this client wait for an end that does not come.
+        if frame["type"] == "restart_ack":
+            self.attempt.lost({})
+        else:
+            super().say(frame)
 
     def _take(self, answer: dict[str, Any]) -> None:
         self.attempt.heard()

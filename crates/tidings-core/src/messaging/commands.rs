@@ -181,6 +181,10 @@ impl<E: Default> Messaging<E> {
             ClientFrame::Ping => self.answer(slot, &ticket(None), &ServerFrame::Pong, outlet),
             ClientFrame::RestartAck if errand.is_none() => return Wish::Restart,
             ClientFrame::RestartAck => self.done(&ticket(None)),
+            ClientFrame::RehearseRestart => {
+                outlet.rehearse_restart(slot);
+                self.done(&ticket(None));
+            }
             ClientFrame::Unserved { reference, .. } => {
                 self.refuse(slot, ErrorCode::NotSupported, &ticket(reference), outlet);
             }

@@ -22,6 +22,7 @@ pub(crate) fn build<'a>(kind: &str, fields: &Fields<'a>, limits: &Limits) -> Res
         "hello" => Ok(ClientFrame::Hello(hello(fields, limits)?)),
         "ping" => Ok(ClientFrame::Ping),
         "restart_ack" => Ok(ClientFrame::RestartAck),
+        "rehearse_restart" => Ok(ClientFrame::RehearseRestart),
         "typing_start" => Ok(ClientFrame::TypingStart { room: room(fields, limits)? }),
         "typing_stop" => Ok(ClientFrame::TypingStop { room: room(fields, limits)? }),
         "presence" => presence(fields, limits),

@@ -104,6 +104,8 @@ pub enum ClientFrame<'a> {
     Ping,
     /// Says that the client is ready for the restart.
     RestartAck,
+    /// Asks to be treated as if the server restarted.
+    RehearseRestart,
     /// A type of the contract that is not served yet; to be answered with `not_supported`.
     Unserved {
         /// Which one.

@@ -152,6 +152,7 @@ fn joins_leaves_and_histories_are_read() {
     assert_eq!(after.0, MessageId::LIMIT - 1);
     assert!(matches!(frame(r#"{"type":"ping","room":5,"ref":[]}"#), ClientFrame::Ping));
     assert!(matches!(frame(r#"{"type":"restart_ack"}"#), ClientFrame::RestartAck));
+    assert!(matches!(frame(r#"{"type":"rehearse_restart"}"#), ClientFrame::RehearseRestart));
 }
 
 #[test]

@@ -82,6 +82,7 @@ fn build<'a>(frame: &'a v1::ClientFrame, limits: &Limits) -> Result<ClientFrame<
         Frame::Hello(greeting) => ClientFrame::Hello(hello(greeting, limits)?),
         Frame::Refresh(_) => ClientFrame::Unserved { kind: Unserved::Refresh, reference: reference()? },
         Frame::RestartAck(v1::RestartAck {}) => ClientFrame::RestartAck,
+        Frame::RehearseRestart(v1::RehearseRestart {}) => ClientFrame::RehearseRestart,
     })
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Connections<S> {
     pub(super) leaving: Vec<Slot>,
     /// Those to whom nothing can be sent any more, to be removed at the turn's end.
     pub(super) dead: Vec<SlotKey>,
+    /// Those who asked in this turn what a restart is like.
+    pub(super) rehearsing: Vec<SlotKey>,
     /// Polls that have something to answer.
     pub(super) ripe: Vec<Slot>,
     /// Those whose next request has been read already, behind the one that was just answered.
@@ -51,6 +53,7 @@ impl<S> Connections<S> {
             dirty: Vec::new(),
             leaving: Vec::new(),
             dead: Vec::new(),
+            rehearsing: Vec::new(),
             ripe: Vec::new(),
             pipelined: Vec::new(),
             stopping: false,
@@ -74,7 +77,19 @@ impl<S> Connections<S> {
     }
 
     pub(super) fn set_timer(&mut self, slot: Slot, delay_ms: u64) {
-        self.timers.set(slot, self.now.monotonic_ms + delay_ms);
+        let end_ms = self.table.get(slot).and_then(Connection::rehearsal_end_ms).unwrap_or(u64::MAX);
+        self.timers.set(slot, (self.now.monotonic_ms + delay_ms).min(end_ms));
+    }
+
+    /// A connection was told of a restart that is none: whoever holds on to it is sent away in the end.
+    pub(super) fn wait_for_rehearsal(&mut self, slot: Slot) {
+        let end_ms = self.now.monotonic_ms + self.limits.restart_ack_timeout_ms;
+        let Some(connection) = self.table.get_mut(slot) else { return };
+        if connection.phase == Phase::Messages {
+            connection.rare.get_or_insert_default().rehearsal_end_ms = Some(end_ms);
+            // Its deadline is looked at anew, and set to whatever comes first.
+            self.set_timer(slot, 0);
+        }
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Connection<S>> {
@@ -143,6 +158,9 @@ impl<S> Connections<S> {
         }
         connection.phase = Phase::Closing;
         connection.since_ms = now_ms;
+        if let Some(rare) = &mut connection.rare {
+            rare.rehearsal_end_ms = None;
+        }
         self.leaving.push(slot);
         self.set_timer(slot, self.limits.close_timeout_ms);
         true

@@ -124,6 +124,10 @@ impl<S: Peer> Outlet for Connections<S> {
         }
     }
 
+    fn rehearse_restart(&mut self, to: Slot) {
+        self.rehearsing.extend(self.table.key(to));
+    }
+
     fn close(&mut self, to: Slot, code: CloseCode, reason: &'static str) {
         // An errand is never too slow: its own answer is under way.
         if self.table.get(to).is_some_and(|connection| connection.phase != Phase::Send) {

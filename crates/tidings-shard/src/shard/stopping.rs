@@ -1,8 +1,8 @@
 //! How a shard ends: it tells its clients, lets them go when they are ready, and closes the rest
-//! at a deadline.
+//! at a deadline. A client may ask to have this happen to itself alone.
 
-use tidings_core::Outlet;
-use tidings_core::Slot;
+use tidings_core::telemetry::Counter;
+use tidings_core::{Outlet, Slot};
 use tidings_protocol::{CloseCode, Limits, ServerFrame};
 
 use super::Shard;
@@ -66,24 +66,51 @@ impl<I: Io> Shard<I> {
         self.accepting = false;
         self.stopping.began_ms = Some(self.now.monotonic_ms);
         self.connections.stopping = true;
-        let reconnect_after_ms = self.context.limits.reconnect_after_ms;
         for slot in self.slots() {
-            let Some(connection) = self.connections.table.get(slot) else { continue };
-            match connection.phase {
-                Phase::Messages | Phase::Poll => {
-                    self.connections.answer(slot, &ServerFrame::ServerRestart { reconnect_after_ms });
-                }
-                // Its client cannot say that it is ready, so it is not waited for.
-                Phase::Feed => {
-                    self.connections.answer(slot, &ServerFrame::ServerRestart { reconnect_after_ms });
-                    self.connections.end_feed(slot);
-                }
-                Phase::Echo | Phase::Knocking => self.go_away(slot),
-                Phase::Head if connection.is_idle() => self.remove(slot),
-                Phase::Head | Phase::Body | Phase::Send | Phase::Closing => {}
-            }
+            self.tell_of_restart(slot);
         }
         self.let_leave();
+    }
+
+    /// Tells those who asked for it of a restart, as if there were one. Each is waited for by itself.
+    pub(super) fn rehearse_restarts(&mut self) {
+        let mut rehearsing = std::mem::take(&mut self.connections.rehearsing);
+        for key in rehearsing.drain(..) {
+            let Some(connection) = self.connections.table.get(key.slot) else { continue };
+            let is_told = self.stopping.has_begun()
+                || connection.rehearsal_end_ms().is_some()
+                || matches!(connection.phase, Phase::Send | Phase::Closing);
+            if is_told || !self.connections.table.holds(key) {
+                continue;
+            }
+            self.counters.add(Counter::RestartRehearsed, 1);
+            self.tell_of_restart(key.slot);
+            self.connections.wait_for_rehearsal(key.slot);
+        }
+        self.connections.rehearsing = rehearsing;
+        self.let_leave();
+    }
+
+    fn tell_of_restart(&mut self, slot: Slot) {
+        let restart =
+            ServerFrame::ServerRestart { reconnect_after_ms: self.context.limits.reconnect_after_ms };
+        let Some(connection) = self.connections.table.get_mut(slot) else { return };
+        match connection.phase {
+            Phase::Messages => self.connections.answer(slot, &restart),
+            // The next poll belongs on another node, and so on another connection.
+            Phase::Poll => {
+                connection.keep_if(false);
+                self.connections.answer(slot, &restart);
+            }
+            // Its client cannot say that it is ready, so it is not waited for.
+            Phase::Feed => {
+                self.connections.answer(slot, &restart);
+                self.connections.end_feed(slot);
+            }
+            Phase::Echo | Phase::Knocking => self.go_away(slot),
+            Phase::Head if connection.is_idle() => self.remove(slot),
+            Phase::Head | Phase::Body | Phase::Send | Phase::Closing => {}
+        }
     }
 
     fn close_rest(&mut self) {
@@ -97,7 +124,7 @@ impl<I: Io> Shard<I> {
         self.let_leave();
     }
 
-    fn go_away(&mut self, slot: Slot) {
+    pub(super) fn go_away(&mut self, slot: Slot) {
         self.connections.send_away(slot, CloseCode::GoingAway, "server stopping");
     }
 

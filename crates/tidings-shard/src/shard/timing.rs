@@ -28,6 +28,9 @@ impl<I: Io> Shard<I> {
     fn on_deadline(&mut self, slot: Slot) {
         let now_ms = self.connections.now_ms();
         let Some(connection) = self.connections.table.get(slot) else { return };
+        if connection.rehearsal_end_ms().is_some_and(|end_ms| self.now.monotonic_ms >= end_ms) {
+            return self.go_away(slot);
+        }
         let silent_ms = u64::from(now_ms.wrapping_sub(connection.since_ms));
         let limits = &self.context.limits;
         let rests = connection.phase == Phase::Head && self.messaging.rests(slot);

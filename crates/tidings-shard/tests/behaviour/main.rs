@@ -16,6 +16,7 @@ mod polls;
 mod presence_and_typing;
 mod protobuf;
 mod recovery;
+mod rehearsal;
 mod resting;
 mod sends;
 mod sessions;

@@ -529,6 +529,23 @@ fn a_node_that_stops_says_so_to_health_checks_and_lets_its_sessions_go() {
 }
 
 #[test]
+fn a_session_rehearses_a_restart_that_the_others_do_not_notice() {
+    let (_node, url) =
+        Process::node(&["--restart-ack-timeout-ms", "3600000", "--drain-timeout-ms", "3600000"]);
+    story(async {
+        let channel = connect(&url).await;
+        let mut ana = Session::enter(&channel, "news", "ana").await;
+        let mut ben = Session::enter(&channel, "sport", "ben").await;
+        ana.say(Said::RehearseRestart(v1::RehearseRestart {})).await;
+        assert!(matches!(ana.frames.next().await, Heard::ServerRestart(_)));
+        ana.say(Said::RestartAck(v1::RestartAck {})).await;
+        assert_eq!(ana.frames.end().await.code(), Code::Unavailable);
+        ben.say(Said::Ping(v1::Ping {})).await;
+        assert!(matches!(ben.frames.next().await, Heard::Pong(_)));
+    });
+}
+
+#[test]
 fn whoever_does_not_speak_grpc_is_told_what_to_speak() {
     let (_node, url) = Process::node(&[]);
     let request = "POST /tidings.v1.Tidings/Publish HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";

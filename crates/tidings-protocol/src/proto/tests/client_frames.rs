@@ -88,6 +88,7 @@ fn json(frame: &v1::ClientFrame) -> Option<String> {
         Some(Frame::Hello(hello)) => hello_json(hello),
         Some(Frame::Refresh(refresh)) => Json::of("refresh").string("token", Some(&refresh.token)),
         Some(Frame::RestartAck(_)) => Json::of("restart_ack"),
+        Some(Frame::RehearseRestart(_)) => Json::of("rehearse_restart"),
     };
     Some(json.string("ref", frame.r#ref.as_deref()).end())
 }
@@ -172,6 +173,7 @@ fn frame() -> impl Strategy<Value = v1::ClientFrame> {
         hello().prop_map(Frame::Hello),
         any::<String>().prop_map(|token| Frame::Refresh(v1::Refresh { token })),
         Just(Frame::RestartAck(v1::RestartAck {})),
+        Just(Frame::RehearseRestart(v1::RehearseRestart {})),
     ];
     (option::weighted(0.95, frame), option::of(name()))
         .prop_map(|(frame, r#ref)| v1::ClientFrame { frame, r#ref })
