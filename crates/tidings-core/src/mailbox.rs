@@ -5,6 +5,7 @@
 //! then fits no cursor, so every subscription reads the room's log: late, but nothing is lost.
 //! Answers to the shard's own requests are always taken; the shard bounds how many it asks for.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -110,6 +111,8 @@ pub enum Post {
     Recall {
         /// Where to go on.
         from: Slot,
+        /// Dropped when it is done: then whoever waits for it knows.
+        until_done: Option<Arc<dyn Any + Send + Sync>>,
     },
     /// A user's connections are to be closed.
     Disconnect {

@@ -155,7 +155,7 @@ impl<E: Default> Messaging<E> {
                 self.errand(holder, session, &frame, errand, outlet);
             }
             Post::ErrandDone { errand, answer } => self.errand_done(errand, answer, outlet),
-            Post::Recall { from } => self.recall(from),
+            Post::Recall { from, until_done } => self.recall(from, until_done),
             Post::Disconnect { user } => self.disconnect(&user, outlet),
         }
     }

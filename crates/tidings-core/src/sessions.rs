@@ -43,6 +43,10 @@ pub trait Registry: Send + Sync + 'static {
 
     /// Every session of a user is over, on whichever node.
     fn end_all_of(&self, user: &UserId);
+
+    /// Whether other nodes may have taken sessions that connections of this node have: until that is known,
+    /// nothing is read from clients or sent to them. Asked in each turn of a shard.
+    fn is_in_doubt(&self) -> bool;
 }
 
 /// A connection's place on the node.
@@ -181,6 +185,11 @@ impl Sessions {
     /// If called twice: wiring is ours to get right.
     pub fn share(&self, registry: Arc<dyn Registry>) {
         assert!(self.registry.set(registry).is_ok(), "the sessions are shared once");
+    }
+
+    /// Whether connections of this node may have lost their sessions without knowing.
+    pub fn are_in_doubt(&self) -> bool {
+        self.registry.get().is_some_and(|registry| registry.is_in_doubt())
     }
 
     /// Tells the registry, if there is one, what a connection's session would leave behind.

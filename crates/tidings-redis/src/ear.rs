@@ -175,6 +175,9 @@ impl Listening {
                 server.corrected(line, &error);
                 return Err(error);
             }
+            if channel == server.letters {
+                server.hears_letters();
+            }
         }
         Ok(())
     }

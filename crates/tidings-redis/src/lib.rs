@@ -25,6 +25,7 @@ mod server;
 mod sessions;
 mod slots;
 mod source;
+mod standing;
 mod survey;
 mod topology;
 mod voice;

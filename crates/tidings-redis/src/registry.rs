@@ -14,6 +14,7 @@ use crate::attendance::Attendance;
 use crate::placement::Placement;
 use crate::server::{Correspondent, Server};
 use crate::sessions::SharedSessions;
+use crate::standing::Doubt;
 
 /// See the module.
 pub struct Registry {
@@ -77,8 +78,12 @@ impl Correspondent for Registry {
         self.attendance.event(room, event);
     }
 
-    fn returned(&self, server: &Server) {
+    fn returned(&self, server: &Arc<Server>, doubt: Option<Doubt>) {
         self.attendance.returned(server);
-        self.sessions.desk().returned();
+        self.sessions.desk().returned(doubt);
+    }
+
+    fn heard_again(&self) {
+        self.sessions.desk().returned(None);
     }
 }

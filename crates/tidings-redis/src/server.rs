@@ -23,6 +23,7 @@ use crate::lines::Lines;
 use crate::nodes::{Census, Nodes};
 use crate::scripts::Script;
 use crate::source::Source;
+use crate::standing::{Doubt, Renewal, Standing};
 use crate::voice::{Answer, Request};
 use crate::wire;
 
@@ -36,8 +37,11 @@ pub(crate) trait Correspondent: Send + Sync {
     fn event(&self, room: &RoomName, event: &[u8]);
 
     /// The server answered again after it was away, or this node's lease there had ended: what it
-    /// keeps of this node may be gone.
-    fn returned(&self, server: &Server);
+    /// keeps of this node may be gone. In doubt, others may have taken this node for dead without its noticing.
+    fn returned(&self, server: &Arc<Server>, doubt: Option<Doubt>);
+
+    /// What other nodes write is heard, and may not have been before.
+    fn heard_again(&self);
 }
 
 /// See the module.
@@ -53,6 +57,7 @@ pub(crate) struct Server {
     ledger: Mutex<Ledger>,
     nodes: Mutex<Nodes>,
     last_word: Mutex<()>,
+    pub(crate) standing: Standing,
     /// Since when it can be trusted to know who lives.
     returned: Mutex<Instant>,
     pub(crate) correspondent: OnceLock<Arc<dyn Correspondent>>,
@@ -97,6 +102,7 @@ impl Server {
             ledger: Mutex::new(Ledger::new(Arc::clone(hub), limits, ways)),
             last_word: Mutex::default(),
             nodes: Mutex::new(Nodes::new(&config.node, limits.node_lease_ms)),
+            standing: Standing::new(limits.node_lease_ms, limits.redis_timeout_ms.saturating_mul(2)),
             returned: Mutex::new(Instant::now()),
             correspondent: OnceLock::new(),
             limits: Arc::clone(limits),
@@ -139,9 +145,12 @@ impl Server {
                     // Before others take this node for dead.
                     self.renew_lease(|_| ());
                 }
-                self.tell_returned();
+                self.tell_returned(None);
             }
             Err(error) => {
+                if self.leads_to(line, &self.keys.nodes()) {
+                    self.standing.went_away();
+                }
                 self.note(|ledger| ledger.went_away(line.number));
                 self.lines.doubt();
                 tracing::warn!(redis = line.name, %error, "RedisUnavailable");
@@ -149,9 +158,17 @@ impl Server {
         }
     }
 
-    fn tell_returned(&self) {
+    fn tell_returned(self: &Arc<Self>, doubt: Option<Doubt>) {
         if let Some(correspondent) = self.correspondent.get() {
-            correspondent.returned(self);
+            correspondent.returned(self, doubt);
+        }
+    }
+
+    /// Somebody hears what is written to this node, for the first time or again. What was written meanwhile was not
+    /// heard, and its writer took that for a sign that this node does not live.
+    pub(crate) fn hears_letters(&self) {
+        if let Some(correspondent) = self.correspondent.get() {
+            correspondent.heard_again();
         }
     }
 
@@ -265,11 +282,6 @@ impl Server {
         if self.is_settled() { self.nodes().gone(now).map(str::to_owned).collect() } else { Vec::new() }
     }
 
-    /// Whether a node lived when this server was last asked.
-    pub(crate) fn lives(&self, node: &str) -> bool {
-        self.nodes().lives(node)
-    }
-
     /// Whether a node lived when this server was last asked, or its users count all the same.
     pub(crate) fn counts(&self, node: &str) -> bool {
         let now = self.now();
@@ -318,6 +330,26 @@ impl Server {
         self.ask(command, Box::new(answer));
     }
 
+    /// Whether a node did not live when last asked, or was not known: only its lease can tell.
+    pub(crate) fn may_be_dead(&self, node: &str) -> bool {
+        self.is_settled() && !self.nodes().lives(node)
+    }
+
+    /// Asks whether a node lives now; `None` if that cannot be known.
+    pub(crate) fn ask_whether_lives(&self, node: &str, then: impl FnOnce(Option<bool>) + Send + 'static) {
+        let mut command = redis::cmd("EXISTS");
+        command.arg(self.keys.lease(node));
+        self.ask(
+            command,
+            Box::new(move |value| {
+                then(match value {
+                    Ok(Value::Int(found)) => Some(found == 1),
+                    _ => None,
+                });
+            }),
+        );
+    }
+
     /// Says that this node lives, unless it said goodbye, and asks who else does; then the rest is done, with whether
     /// there was an answer.
     pub(crate) fn renew_lease(self: &Arc<Self>, then: impl FnOnce(bool) + Send + 'static) {
@@ -332,16 +364,20 @@ impl Server {
         };
         let mut command = Script::Lease.call(&[self.keys.nodes(), self.keys.lease(&node)]);
         command.arg(node).arg(self.limits.node_lease_ms).arg(self.keys.lease("")).arg(said);
-        let server = Arc::clone(self);
+        let (server, asked_ms) = (Arc::clone(self), self.standing.now_ms());
         let answer = move |value: Result<Value, EngineError>| {
             let Ok(Some(census)) = value.map(|value| Census::read(&value, server.now())) else {
                 return then(false);
             };
             let had_lived = census.had_lived;
             server.nodes().count(census);
+            let is_doubtful = server.standing.renewed(asked_ms) == Renewal::Doubtful;
             if !had_lived {
                 server.forget_trust();
-                server.tell_returned();
+            }
+            if !had_lived || is_doubtful {
+                let doubt = is_doubtful.then(|| Doubt::of(&server, asked_ms));
+                server.tell_returned(doubt);
             }
             then(true);
         };

@@ -4,6 +4,7 @@
 //! nodes never both have it. A node that has one is asked by letter to give it up. Refuses to wait for
 //! a node that does not answer: after a while it counts as not having the session.
 
+mod keeping;
 mod letters;
 mod record;
 
@@ -24,6 +25,8 @@ use crate::listing::{answered, ask};
 use crate::placement::Placement;
 use crate::scripts::Script;
 use crate::server::Server;
+use crate::standing::Doubt;
+use keeping::Kept;
 use letters::Letter;
 
 /// Sessions of a dead node that are looked at with one call.
@@ -41,6 +44,8 @@ pub(crate) struct Desk {
     people: OnceLock<Weak<People>>,
     open: Mutex<Open>,
     reaping: Mutex<HashSet<String>>,
+    /// What is told of sessions meanwhile is waited for.
+    doubt: Mutex<Weak<Doubt>>,
     runtime: Handle,
 }
 
@@ -56,8 +61,16 @@ struct Open {
 
 /// What this node asked another one.
 enum Question {
-    Claim { claim: Claim, holder: String },
-    Errand { claim: Claim, holder: String, frame: Arc<str> },
+    Claim { claim: Claim, holder: Holder },
+    Errand { claim: Claim, holder: Holder, frame: Arc<str> },
+}
+
+/// A node that has a session, or had it.
+#[derive(Debug, Clone, Default)]
+struct Holder {
+    node: String,
+    /// Counts how often it was said who has the session. What is true of a holder is true of this turn only.
+    turn: String,
 }
 
 /// Who asked this node.
@@ -82,6 +95,7 @@ impl SharedSessions {
             people: OnceLock::new(),
             open: Mutex::default(),
             reaping: Mutex::default(),
+            doubt: Mutex::default(),
             runtime: runtime.clone(),
         }))
     }
@@ -100,7 +114,7 @@ impl SharedSessions {
 impl Registry for SharedSessions {
     fn keep(&self, session: SessionId, record: &Away) {
         let user = record.identity.user.as_ref().map_or("", |user| user.as_str()).to_owned();
-        self.0.keep(session, record::write(record), user, String::new());
+        self.0.keep(Kept { session, record: record::write(record), user }, Holder::default());
     }
 
     fn leave(&self, session: SessionId, record: &Away) {
@@ -112,11 +126,11 @@ impl Registry for SharedSessions {
     }
 
     fn claim(&self, claim: Claim) {
-        self.0.claim(Question::Claim { claim, holder: String::new() });
+        self.0.claim(Question::Claim { claim, holder: Holder::default() });
     }
 
     fn errand(&self, claim: Claim, frame: &Arc<str>) {
-        self.0.claim(Question::Errand { claim, holder: String::new(), frame: Arc::clone(frame) });
+        self.0.claim(Question::Errand { claim, holder: Holder::default(), frame: Arc::clone(frame) });
     }
 
     fn carry(&self, post: Post) {
@@ -125,6 +139,10 @@ impl Registry for SharedSessions {
             Post::ErrandDone { errand, answer } => self.0.done(errand, answer),
             _ => {}
         }
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        self.0.servers.iter().any(|server| server.standing.is_in_doubt())
     }
 
     fn end_all_of(&self, user: &UserId) {
@@ -145,32 +163,6 @@ impl Registry for SharedSessions {
 }
 
 impl Desk {
-    /// Writes down that this node has a session. `dead`: a node that had it and does not live.
-    fn keep(self: &Arc<Self>, session: SessionId, record: String, user: String, dead: String) {
-        let (server, id) = self.place(session);
-        let mut command = self.call(server, Script::SessionKeep, &id, None);
-        command.arg(&self.node).arg(&record).arg(&user).arg(&id).arg(now_ms()).arg(dead);
-        let (desk, asked) = (Arc::clone(self), Arc::clone(server));
-        server.ask(
-            command,
-            Box::new(move |value| {
-                let Ok(Value::BulkString(owner)) = value else { return };
-                let owner = String::from_utf8_lossy(&owner).into_owned();
-                // Whether that one lives must not be judged by what was known before this node was cut off.
-                let again = Arc::clone(&asked);
-                asked.renew_lease(move |is_known| match again.lives(&owner) {
-                    _ if !is_known => {}
-                    true => {
-                        if let Some(people) = desk.people() {
-                            people.sessions.supersede(session);
-                        }
-                    }
-                    false => desk.keep(session, record, user, owner),
-                });
-            }),
-        );
-    }
-
     /// Whose turn it is: questions that nobody answered, and sessions of dead nodes.
     pub(crate) fn tick(self: &Arc<Self>, now: Timestamp) {
         let patience_us = self.limits.redis_timeout_ms.saturating_mul(1_000);
@@ -196,13 +188,6 @@ impl Desk {
                     self.reap(server, &node);
                 }
             }
-        }
-    }
-
-    /// A server may have lost what it knew of this node: it is told again.
-    pub(crate) fn returned(&self) {
-        if let Some(people) = self.people() {
-            people.sessions.post_to_all(|| Post::Recall { from: 0 });
         }
     }
 
@@ -274,7 +259,8 @@ impl Desk {
         let (server, id) = self.place(claim.session);
         let mut command = self.call(server, Script::SessionClaim, &id, None);
         command.arg(&self.node).arg(claim.user.as_ref().map_or("", |user| user.as_str()));
-        command.arg(&id).arg(question.holder()).arg(server.keys.ended(session_group(&id), ""));
+        let Holder { node, turn } = question.holder();
+        command.arg(&id).arg(node).arg(server.keys.ended(session_group(&id), "")).arg(turn);
         let (desk, asked) = (Arc::clone(self), Arc::clone(server));
         server.ask(command, Box::new(move |value| desk.claimed(&asked, question, value)));
     }
@@ -289,11 +275,9 @@ impl Desk {
         let Ok(Value::Array(parts)) = value else { return self.give_up(question) };
         match parts.as_slice() {
             [Value::Int(1)] => people.sessions.answer(question.claim(), Claimed::NotYours),
-            [Value::Int(2), Value::BulkString(node)] => match String::from_utf8(node.clone()) {
-                // Nobody has to be asked who is known not to live.
-                Ok(node) if server.dead_nodes().contains(&node) => self.claim(question.held_by(node)),
-                Ok(node) => self.ask_holder(server, question, node),
-                Err(_) => self.give_up(question),
+            [Value::Int(2), parts @ ..] => match holder(parts) {
+                Some(holder) => self.claim_from(server, question.held_by(holder)),
+                None => self.give_up(question),
             },
             [Value::Int(3), Value::BulkString(record)] => {
                 let away = record::read(record, &self.limits).unwrap_or_default();
@@ -303,9 +287,24 @@ impl Desk {
         }
     }
 
+    /// Another node has the session. Nobody has to be asked who does not live; but who did not when last asked may
+    /// have come back.
+    fn claim_from(self: &Arc<Self>, server: &Arc<Server>, question: Question) {
+        let node = question.holder().node.clone();
+        if !server.may_be_dead(&node) {
+            return self.ask_holder(server, question);
+        }
+        let (desk, asked) = (Arc::clone(self), Arc::clone(server));
+        server.ask_whether_lives(&node, move |lives| match lives {
+            Some(false) => desk.claim(question),
+            Some(true) => desk.ask_holder(&asked, question),
+            None => desk.give_up(question),
+        });
+    }
+
     /// Writes to the node that has a session.
-    fn ask_holder(self: &Arc<Self>, server: &Server, question: Question, node: String) {
-        let question = question.held_by(node.clone());
+    fn ask_holder(self: &Arc<Self>, server: &Server, question: Question) {
+        let node = question.holder().node.clone();
         let Claim { session, user, attempt, .. } = question.claim().clone();
         let frame = match &question {
             Question::Claim { .. } => None,
@@ -331,7 +330,7 @@ impl Desk {
     fn asked_for_claim(&self, question: &Question) -> Option<(usize, String)> {
         match question {
             Question::Claim { claim, holder } => {
-                Some((self.placement.of(&claim.session.to_string()), holder.clone()))
+                Some((self.placement.of(&claim.session.to_string()), holder.node.clone()))
             }
             // It may have been done: whoever does not hear so must ask again by its reference.
             Question::Errand { .. } => None,
@@ -495,18 +494,25 @@ impl Question {
     }
 
     /// The node that was asked, which does not have the session any more once it has answered.
-    fn holder(&self) -> &str {
+    const fn holder(&self) -> &Holder {
         match self {
             Self::Claim { holder, .. } | Self::Errand { holder, .. } => holder,
         }
     }
 
-    fn held_by(mut self, node: String) -> Self {
+    fn held_by(mut self, by: Holder) -> Self {
         match &mut self {
-            Self::Claim { holder, .. } | Self::Errand { holder, .. } => *holder = node,
+            Self::Claim { holder, .. } | Self::Errand { holder, .. } => *holder = by,
         }
         self
     }
+}
+
+/// Reads who has a session from a script's answer.
+fn holder(parts: &[Value]) -> Option<Holder> {
+    let [Value::BulkString(node), Value::BulkString(turn)] = parts else { return None };
+    let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).ok();
+    Some(Holder { node: text(node)?, turn: text(turn)? })
 }
 
 /// Milliseconds since 1970, for what other nodes read.

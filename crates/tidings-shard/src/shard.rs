@@ -7,6 +7,7 @@
 mod accepting;
 mod connections;
 mod flushing;
+mod holding;
 mod outlet;
 mod reading;
 mod replies;
@@ -68,6 +69,10 @@ pub struct Shard<I: Io> {
     /// Scratch for what an outbox sends in one call.
     gathered: Vec<u8>,
     unfinished: bool,
+    /// Others may have taken sessions of connections here.
+    is_holding: bool,
+    /// What may have become ready while nobody was served.
+    overlooked: Vec<Ready>,
     /// Clients that have come in, of whatever kind.
     entrances: u32,
 }
@@ -136,6 +141,8 @@ impl<I: Io> Shard<I> {
             departures: Departures::default(),
             gathered: Vec::new(),
             unfinished: false,
+            is_holding: false,
+            overlooked: Vec::new(),
             entrances: 0,
         }
     }
@@ -157,6 +164,9 @@ impl<I: Io> Shard<I> {
     /// As [`Shard::run`].
     pub fn turn(&mut self) -> std::io::Result<()> {
         self.sleep()?;
+        if self.holds_still() {
+            return Ok(());
+        }
         self.look_at_gate();
         self.read_sockets();
         self.accept_waiting();
@@ -205,7 +215,11 @@ impl<I: Io> Shard<I> {
     }
 
     fn timeout(&mut self) -> Option<Duration> {
+        if let Some(timeout) = self.holding_timeout() {
+            return Some(timeout);
+        }
         let busy = self.unfinished
+            || !self.overlooked.is_empty()
             || !self.to_read.is_empty()
             || !self.connections.dirty.is_empty()
             || !self.connections.ripe.is_empty()

@@ -1,5 +1,8 @@
 //! How a session begins, moves from connection to connection, and waits while it has none.
 
+use std::any::Any;
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 use tidings_protocol::codes::{CloseCode, ErrorCode};
 use tidings_protocol::{
@@ -298,11 +301,11 @@ impl<E: Default> Messaging<E> {
     }
 
     /// Tells the registry again what this shard has, a slice a turn.
-    pub(super) fn recall(&self, from: Slot) {
+    pub(super) fn recall(&self, from: Slot, until_done: Option<Arc<dyn Any + Send + Sync>>) {
         let end = from.saturating_add(RECALLED_AT_ONCE);
         (from..end).for_each(|slot| self.record(slot));
         if self.clients.len() > end as usize {
-            self.wiring.mailbox.post(Post::Recall { from: end });
+            self.wiring.mailbox.post(Post::Recall { from: end, until_done });
         }
     }
 

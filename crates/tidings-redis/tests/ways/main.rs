@@ -323,12 +323,12 @@ fn a_message_counts_as_stored_once_a_replica_of_its_master_has_it() {
     let other = others.into_iter().find(|room| cluster.master_of(cluster.slot_of(room)) != master).unwrap();
     for room in ["r", &other] {
         h.enter(room);
-        h.publish(text(room)).unwrap();
+        wait_for("a replica has it", || h.publish(text(room)).is_ok());
     }
     let replica = cluster.replica_of(master);
     cluster.servers[replica].kill();
     wait_for("nobody has it but the master", || h.publish(text("r")) == Err(EngineError::Unavailable));
-    h.publish(text(&other)).unwrap();
+    wait_for("the other master's has it", || h.publish(text(&other)).is_ok());
     cluster.servers[replica].launch();
     wait_for("the replica has it", || h.publish(text("r")).is_ok());
 }

@@ -56,7 +56,7 @@ impl<I: Io> Shard<I> {
 
     /// Lets out what has become too much to hold until the turn's end.
     pub(super) fn flush_if_full(&mut self) {
-        if self.connections.cork.is_full() {
+        if self.connections.cork.is_full() && !self.is_holding {
             self.flush();
         }
     }

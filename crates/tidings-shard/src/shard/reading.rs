@@ -27,6 +27,7 @@ impl<I: Io> Shard<I> {
             self.flush_if_full();
         }
         let mut ready = std::mem::take(&mut self.ready);
+        ready.append(&mut self.overlooked);
         for ready in ready.drain(..) {
             match ready {
                 Ready::Listener => self.accepting = true,

@@ -56,6 +56,22 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Stops all its threads, as `kill -STOP` does in a moment.
+    #[allow(dead_code, reason = "not every test stops a node")]
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let is_stopped = |task: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while !std::fs::read_dir(&tasks).unwrap().map_while(Result::ok).all(is_stopped) {
+            assert!(Instant::now() < deadline, "it goes on");
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits for the end, and that nothing more was printed to stdout. Gives code and stderr.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         match self.lines.recv_timeout(PATIENCE) {

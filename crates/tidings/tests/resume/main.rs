@@ -31,7 +31,8 @@ impl Nodes {
 
     fn start_with(count: usize, store: Store, flags: &[&str]) -> Self {
         let shared = store.flags();
-        let shared = shared.iter().map(String::as_str).chain(["--node-lease-ms", "6000"]);
+        let lease = if flags.contains(&"--node-lease-ms") { &[][..] } else { &["--node-lease-ms", "6000"] };
+        let shared = shared.iter().map(String::as_str).chain(lease.iter().copied());
         let flags: Vec<_> = shared.chain(flags.iter().copied()).collect();
         let nodes = (0..count).map(|_| Process::node(&flags)).collect();
         Self { store, nodes }
@@ -118,6 +119,7 @@ over_every_store! {
     the_session_of_a_killed_node_goes_on_elsewhere_at_once,
     a_session_goes_on_though_its_node_was_asked_for_it_while_it_died,
     a_session_survives_the_stop_of_its_node,
+    a_node_that_slept_through_its_lease_serves_nobody_whose_session_was_taken_meanwhile,
     rooms_joined_and_left_on_the_way_are_remembered_elsewhere,
     nobody_gets_the_session_of_somebody_else_on_another_node,
     a_session_says_something_by_http_on_any_node_wherever_it_is,
@@ -238,6 +240,53 @@ fn a_session_survives_the_stop_of_its_node(store: Store) {
         resumed["rooms"].as_array().unwrap().iter().map(|room| room.as_str().unwrap()).collect();
     rooms.sort_unstable();
     assert_eq!(rooms, ["@ana", "general", "other"]);
+}
+
+fn a_node_that_slept_through_its_lease_serves_nobody_whose_session_was_taken_meanwhile(store: Store) {
+    let nodes = Nodes::start_with(2, store, &["--node-lease-ms", "3000"]);
+    let (mut ana, session) = nodes.hello(0, &json!({ "user_id": "ana", "rooms": ["general"] }));
+    let (mut ben, bens) = nodes.hello(0, &json!({ "user_id": "ben", "rooms": ["general"] }));
+    let (server, kept) = nodes.kept(&session);
+    nodes.kept(&bens);
+    let holder = server.command(&["HGET", &kept, "owner"]);
+    let sleeper = &nodes.nodes[0].0;
+    sleeper.stop();
+    // The network takes what nobody reads.
+    let old = json!({ "type": "message", "room": "general", "text": "by the old connection", "ref": "1" });
+    ana.say(&old);
+    let lease = nodes.store.name(&format!("{{nodes}}:{holder}"));
+    wait_for("its lease has ended", || nodes.store.command(&["EXISTS", &lease]) == "0");
+    let mut new = None;
+    wait_for("the other node has learned so", || {
+        let (talk, resumed) = nodes.hello(1, &json!({ "session_id": session["session_id"] }));
+        new = (resumed["resumed"] == true).then_some(talk);
+        new.is_some()
+    });
+    let mut new = new.unwrap();
+    let missed = nodes.publish(1, "general", "missed");
+    assert_eq!(new.next("message")["id"], missed);
+    sleeper.signal(rustix::process::Signal::CONT);
+
+    loop {
+        match ana.0.next(PATIENCE) {
+            Ok(Some(Frame::Text(text))) => {
+                let said = ["message", "ack", "restore"].map(|kind| format!(r#""type":"{kind}""#));
+                assert!(!said.iter().any(|kind| text.contains(kind)), "the old connection is served: {text}");
+            }
+            Ok(Some(_)) => {}
+            end => {
+                let code = if let Err(Error::Closed { code, .. }) = end { code } else { 0 };
+                assert_eq!(code, 4000, "{end:?}");
+                break;
+            }
+        }
+    }
+    // What nobody took goes on where it was.
+    assert_eq!(ben.next("message")["id"], missed);
+    ben.say(&json!({ "type": "message", "room": "general", "text": "still here", "ref": "1" }));
+    ben.next("ack");
+    let frame = new.next("message");
+    assert_eq!(frame["text"], "still here", "nothing was said by the old connection");
 }
 
 fn rooms_joined_and_left_on_the_way_are_remembered_elsewhere(store: Store) {
