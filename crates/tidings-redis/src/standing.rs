@@ -83,6 +83,7 @@ impl Standing {
     /// They have not, or what they took was given up. The lease was asked for then.
     pub(crate) fn end_proof(&self, asked_ms: u64) {
         if self.proofs.fetch_sub(1, Ordering::AcqRel) == 1 {
+            tracing::info!("LeaseCertainAgain");
             self.is_sure_from(asked_ms);
         }
     }
@@ -94,7 +95,10 @@ impl Standing {
             return false;
         }
         let first = match self.doubted_ms.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => now,
+            Ok(_) => {
+                tracing::warn!("LeaseOverslept");
+                now
+            }
             Err(first) => first,
         };
         let lasts = now.saturating_sub(first) <= self.doubt_max_ms;
