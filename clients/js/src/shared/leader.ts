@@ -3,12 +3,14 @@
 // Refuses to know who the members are beyond their names, and what becomes of what it tells.
 
 import type { Engine } from "../driver.js";
-import type { StateTold, Told } from "../machine.js";
+import type { MachineEvent, StateTold, Told } from "../machine.js";
 import { is_own_room } from "../positions.js";
 import { FORGET_MS, MEMBERS_MAX, type Entry, type GapTold, type LeadersWords, type MembersWords, type Places, type SessionTold } from "./words.js";
 
 interface Known {
   rooms: Set<string>;
+  /** How much it said. */
+  said: number;
   heard_at: number;
 }
 
@@ -48,10 +50,10 @@ export class Leader {
     switch (words.type) {
       case "enroll": return this.#enroll(now_ms, words);
       case "bye": return this.#dismiss(words.tab);
-      case "ask": break;
-      case "do": if (known) return this.#do(words.tab, known, words.event);
+      case "do": if (known?.said === words.n - 1) return this.#do(words.tab, known, words.event);
     }
-    if (!known) return this.summon(words.tab);
+    // Something that it said did not come here, and what it wants it has to say anew.
+    if (known?.said !== words.n || words.type === "do") return this.summon(words.tab);
     // Its timers may run when this tab's are held back.
     this.engine.handle({ type: "tick" });
     this.post({ type: "here", epoch: this.epoch, n: this.#told, latency_ms: this.engine.latency_ms });
@@ -81,7 +83,7 @@ export class Leader {
     // The one that enrolled last is the last to be forgotten.
     this.#members.delete(tab);
     if (this.#members.size >= MEMBERS_MAX) this.#dismiss(this.#members.keys().next().value!);
-    this.#members.set(tab, { rooms: new Set(Object.keys(places)), heard_at: now_ms });
+    this.#members.set(tab, { rooms: new Set(Object.keys(places)), said: 0, heard_at: now_ms });
     for (const [room, after] of Object.entries(places)) this.#join(room, after);
     for (const room of before ?? []) this.#leave(room);
     this.#welcome(now_ms, tab, places, heard_at);
@@ -104,7 +106,9 @@ export class Leader {
     this.#tell({ type: "refused", ref, code: "outcome_unknown", message: "The session ended before the answer came: it may be stored or not." }, tab);
   }
 
-  #do(tab: string, { rooms }: Known, event: Extract<MembersWords, { type: "do" }>["event"]): void {
+  #do(tab: string, known: Known, event: MachineEvent): void {
+    const { rooms } = known;
+    known.said += 1;
     switch (event.type) {
       case "join":
         rooms.add(event.room);

@@ -29,8 +29,8 @@ export class Member {
   #readings = new Map<string, Reading>();
   /** The rooms of which the application knows that it is in. */
   #joined = new Set<string>();
-  /** How many messages came late, until it is told of which room they were all. */
-  #recovered = new Map<string, number>();
+  /** How many messages came late since a room was restored last, and where this tab stood before these, or those before. */
+  #recovered = new Map<string, { messages: number; from: number }>();
   #now = 0;
 
   constructor(
@@ -170,6 +170,8 @@ export class Member {
     const position = this.positions.of(room);
     // Something between was told to others and not to this tab.
     if (position !== null && position < event.after) return this.#read(room, event.after, [event]);
+    // What follows on position 0 is all that is kept, and proves nothing to whoever has more.
+    if (position && event.after === 0) return this.#read(room, null, [{ ...event, after: position }]);
     this.positions.begin(room, event.after);
     if (type === "message") return void this.#deliver(event);
     this.positions.advance(room, event.position);
@@ -186,14 +188,17 @@ export class Member {
 
   #deliver(event: Extract<Told, { type: "message" }>): void {
     const { room, message, recovered } = event;
+    const from = this.positions.of(room) ?? 0;
     if (!this.positions.accept(room, message.id)) return;
-    if (recovered) this.#recovered.set(room, (this.#recovered.get(room) ?? 0) + 1);
+    const late = this.#recovered.get(room);
+    if (recovered) this.#recovered.set(room, late?.messages ? { ...late, messages: late.messages + 1 } : { messages: 1, from });
     this.tell(event);
   }
 
   #restored(event: Extract<Told, { type: "restored" }>): void {
-    const messages = this.#recovered.get(event.room) ?? 0;
-    this.#recovered.delete(event.room);
+    const late = this.#recovered.get(event.room);
+    const messages = late?.messages ?? 0;
+    if (late) late.messages = 0;
     this.tell({ ...event, messages });
   }
 
@@ -207,8 +212,8 @@ export class Member {
     const { room, after, before, reason } = event;
     const position = this.positions.of(room);
     if (reason === "rolled_back") this.torn = [...this.torn.slice(1 - TORN_MAX), { at_ms: this.#now, gap: event }];
-    // This tab has it from the tab that had the connection before, or read it.
-    else if (before !== null && position !== null && position >= before - 1) return;
+    // This tab had it before it was restored for the others, from the tab that had the connection before.
+    else if (before !== null && position !== null && Math.min(position, this.#recovered.get(room)?.from ?? position) >= before - 1) return;
     if (this.positions.accept_gap(room, after, before, reason)) this.tell(event);
   }
 

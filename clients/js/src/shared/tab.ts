@@ -38,6 +38,7 @@ export class Tab {
   #epoch = 0;
   #told = 0;
   #is_enrolled = false;
+  #said = 0;
   #heard_at = 0;
   #asked_at = 0;
   #ask_at = Infinity;
@@ -56,7 +57,7 @@ export class Tab {
     entries_max: number,
     tell: (event: Told) => void,
   ) {
-    this.member = new Member(entries_max, random_hex, tell, (event) => this.#say({ type: "do", tab: this.id, event }));
+    this.member = new Member(entries_max, random_hex, tell, (event) => this.#forward(event));
   }
 
   get latency_ms(): number | null {
@@ -223,8 +224,8 @@ export class Tab {
 
   // --- what is said
 
-  #forward(event: MachineEvent): void {
-    this.#say({ type: "do", tab: this.id, event });
+  #forward(event: MachineEvent): boolean {
+    return this.#say({ type: "do", tab: this.id, n: (this.#said += 1), event });
   }
 
   /** To the one that has the connection. Without one it is not lost: what matters is said when one is found. */
@@ -242,6 +243,7 @@ export class Tab {
   #enroll(missed: boolean): void {
     const now = this.around.now();
     this.#is_enrolled = true;
+    this.#said = 0;
     const entries = this.member.hand_over(now, missed || now > this.#heard_at + SIGN_OF_LIFE_MS);
     this.#say({ type: "enroll", tab: this.id, places: this.member.places(), entries, heard_at: this.#heard_at || Infinity });
   }
@@ -250,7 +252,7 @@ export class Tab {
     this.#asked_at = now;
     this.#ask_at = this.#retry_at = Infinity;
     this.#steal_at = now + ANSWER_MS + Math.floor(this.around.random() * ANSWER_MS / 4);
-    this.around.post({ type: "ask", tab: this.id });
+    this.around.post({ type: "ask", tab: this.id, n: this.#said });
   }
 
   // --- what is heard

@@ -34,9 +34,10 @@ export type LeadersWords =
 export type MembersWords =
   /** All that the tab wants; what it wanted before and does not name, it does not want any more. */
   | { type: "enroll"; tab: string; places: Places; entries: Entry[]; heard_at: number }
-  | { type: "do"; tab: string; event: MachineEvent }
+  /** `n` rises with each since it said what it wants. */
+  | { type: "do"; tab: string; n: number; event: MachineEvent }
   /** Asks for a sign of life, and is one. */
-  | { type: "ask"; tab: string }
+  | { type: "ask"; tab: string; n: number }
   | { type: "bye"; tab: string };
 
 export type Words = LeadersWords | MembersWords;
