@@ -2,130 +2,30 @@
 // session, the positions and the queue, which outlive every connection. docs/client-spec.md is its rule and clients/vectors its
 // test. Refuses to know how a transport works, what a tab is, and what time it is.
 
-import { Backoff, backoff_defaults, type BackoffOptions } from "./backoff.js";
-import type { ClientFrame, MessageFrame, ServerFrame } from "./frames.js";
-import { is_own_room, Positions } from "./positions.js";
+import { Backoff } from "./backoff.js";
+import type { ClientFrame, ServerFrame } from "./frames.js";
+import { Places, QUIET_REF } from "./places.js";
+import type { Positions } from "./positions.js";
 import { Queue, type Waiting } from "./queue.js";
-import { is_passing, is_servers_word, verdict, type Loss } from "./verdict.js";
-
-export type Phase = "idle" | "connecting" | "live" | "waiting" | "closed";
-
-export interface MachineOptions extends BackoffOptions {
-  /** From the one that is wanted most to the last resort. */
-  transports: string[];
-  /** The one that worked last time. */
-  remembered: string | null;
-  rooms: Record<string, number | null>;
-  user_id: string | null;
-  /** Whether a token has to be asked for before connecting. */
-  has_token: boolean;
-  /** Time for an attempt to bring a session; with another transport to try, and with none. */
-  probe_ms: number;
-  attempt_ms: number;
-  /** Time for an answer to a ping, usually and when there is cause for doubt. */
-  answer_ms: number;
-  doubt_ms: number;
-  /** No two attempts that an event brings forward are closer than this. */
-  eager_ms: number;
-  queue_max: number;
-  /** Within this time a message may be said again under its `ref`. */
-  repeat_ms: number;
-  resend_ms: number;
-  typing_ms: number;
-  climb_ms: number;
-  climb_longest_ms: number;
-  token_margin_ms: number;
-  token_retry_ms: number;
-}
-
-export const machine_defaults: MachineOptions = {
-  ...backoff_defaults,
-  transports: ["websocket"],
-  remembered: null,
-  rooms: {},
-  user_id: null,
-  has_token: false,
-  probe_ms: 5_000,
-  attempt_ms: 10_000,
-  answer_ms: 10_000,
-  doubt_ms: 3_000,
-  eager_ms: 1_000,
-  queue_max: 100,
-  repeat_ms: 240_000,
-  resend_ms: 1_000,
-  typing_ms: 3_000,
-  climb_ms: 60_000,
-  climb_longest_ms: 600_000,
-  token_margin_ms: 60_000,
-  token_retry_ms: 5_000,
-};
-
-export type MachineEvent =
-  | { type: "open" | "close" | "tick" | "heard" | "doubt" | "nudge" | "token_failed" }
-  | { type: "interrupt"; wait_ms: number }
-  | { type: "use"; transports: string[] }
-  | { type: "join"; room: string; after?: number | null }
-  | { type: "leave"; room: string }
-  | { type: "send"; ref: string; frame: ClientFrame }
-  | { type: "mention"; frame: ClientFrame }
-  | { type: "typing" | "typing_stop"; room: string }
-  | { type: "frame"; frame: ServerFrame }
-  | ({ type: "lost" } & Loss)
-  | { type: "token"; token: string; expires_at_ms?: number | null }
-  | { type: "probed"; transport: string; ok: boolean };
-
-export interface StateTold {
-  type: "state";
-  state: Phase;
-  transport: string;
-  retry_in_ms?: number;
-  reason?: string;
-  code?: string | number;
-}
-
-/** What the application is told. */
-export type Told =
-  | StateTold
-  | { type: "session"; session_id: string; resumed: boolean; node: string | null }
-  | { type: "message"; room: string; message: MessageFrame; recovered: boolean }
-  | { type: "restored"; room: string; messages: number; recovered: boolean }
-  | { type: "gap"; room: string; after: number; before: number | null; reason: string }
-  | { type: "joined" | "left"; room: string }
-  | { type: "ack"; ref: string; id: number }
-  | { type: "answer"; ref: string; frame: ServerFrame }
-  | { type: "refused"; ref: string; code: string; message: string }
-  | { type: "error"; code: string; message: string; room?: string }
-  | { type: "restart"; reconnect_after_ms: number }
-  | { type: "frame"; frame: ServerFrame };
-
-export type Command =
-  | { do: "connect"; transport: string; hello: ClientFrame }
-  | { do: "drop" | "ask_token" }
-  | { do: "say"; frame: ClientFrame }
-  | { do: "probe" | "remember"; transport: string }
-  | { do: "tell"; event: Told };
+import { is_passing, verdict, type Loss } from "./verdict.js";
+import { Ways } from "./ways.js";
+import { machine_defaults, type Command, type MachineEvent, type MachineOptions, type Phase, type StateTold, type Told } from "./words.js";
 
 const NEVER = Infinity;
 const REFRESH_REF = "refresh";
-const QUIET_REF = "quiet";
 const USUAL_PING_INTERVAL_MS = 25_000;
-const FAILURES_OF_A_PROVEN_TRANSPORT = 3;
 
 export class Machine {
-  readonly positions = new Positions();
   phase: Phase = "idle";
-  session_id: string | null = null;
+  session_id: string | null;
 
   #options: MachineOptions;
   #backoff: Backoff;
   #queue: Queue;
   #now = 0;
 
-  #index: number;
-  #failures = 0;
-  #proven = new Set<string>();
-  #climb_wait_ms: number;
-  #probing = false;
+  #ways: Ways;
+  #places = new Places((frame) => this.#say(frame), (event) => this.#tell(event));
 
   #token: string | null = null;
   #is_asking = false;
@@ -140,10 +40,6 @@ export class Machine {
   #is_restarting = false;
   #is_ready_for_restart = false;
   #hinted = false;
-  /** A `restore` that lacked something: the next frame says why, or nobody does. */
-  #unexplained: { room: string; after: number; before: number | null } | null = null;
-  #joins = new Map<string, string>();
-  #references = 0;
   #typing_at = new Map<string, number>();
 
   #deadline = NEVER;
@@ -158,15 +54,19 @@ export class Machine {
     private readonly out: (command: Command) => void,
   ) {
     this.#options = { ...machine_defaults, ...options };
+    this.session_id = this.#options.session_id;
     this.#backoff = new Backoff(this.#options);
     this.#queue = new Queue(this.#options.queue_max);
-    this.#climb_wait_ms = this.#options.climb_ms;
-    this.#index = Math.max(0, this.#options.transports.indexOf(this.#options.remembered ?? ""));
+    this.#ways = new Ways(this.#options);
     for (const [room, after] of Object.entries(this.#options.rooms)) this.positions.join(room, after);
   }
 
+  get positions(): Positions {
+    return this.#places.positions;
+  }
+
   get transport(): string {
-    return this.#options.transports[this.#index]!;
+    return this.#ways.transport;
   }
 
   /** When `tick` is due, whatever else happens. */
@@ -188,7 +88,8 @@ export class Machine {
       case "nudge": return this.#nudge();
       case "join": return this.#join(event.room, event.after ?? null);
       case "leave": return this.#leave(event.room);
-      case "send": return this.#send(event.ref, event.frame);
+      case "send": return this.#send(event.ref, event.frame, event.said_at ?? null);
+      case "withdraw": return void this.#queue.settle(event.ref);
       case "mention": return this.#mention(event.frame);
       case "typing": return this.#typing(event.room);
       case "typing_stop": return this.#typing_stop(event.room);
@@ -211,8 +112,8 @@ export class Machine {
     this.#attempted_at = this.#now;
     this.#hinted = false;
     this.#tell_state("connecting");
-    const { has_token, transports, probe_ms, attempt_ms } = this.#options;
-    this.#deadline = this.#now + (transports.length > 1 ? probe_ms : attempt_ms);
+    const { has_token, probe_ms, attempt_ms } = this.#options;
+    this.#deadline = this.#now + (this.#ways.is_only ? attempt_ms : probe_ms);
     if (has_token && (this.#token === null || this.#is_asking || this.#now >= this.#refresh_at)) {
       this.#ask_token();
     } else {
@@ -221,13 +122,10 @@ export class Machine {
   }
 
   #connect(): void {
-    const rooms = this.positions.unknown();
-    const positions = this.positions.known();
     const hello: ClientFrame = { type: "hello" };
     if (this.#token !== null) hello.token = this.#token;
     if (this.#options.user_id !== null) hello.user_id = this.#options.user_id;
-    if (rooms.length > 0) hello.rooms = rooms;
-    if (Object.keys(positions).length > 0) hello.positions = positions;
+    Object.assign(hello, this.#places.greet());
     if (this.session_id !== null) hello.session_id = this.session_id;
     this.#is_connected = true;
     this.out({ do: "connect", transport: this.transport, hello });
@@ -242,19 +140,13 @@ export class Machine {
     this.#deadline = NEVER;
     this.#restart_ms = undefined;
     this.#is_restarting = this.#is_ready_for_restart = false;
-    this.#joins.clear();
     this.#ping_interval_ms = frame.ping_interval_ms ?? USUAL_PING_INTERVAL_MS;
     this.#heard();
     this.out({ do: "remember", transport: this.transport });
-    if (this.#index > 0) this.#climb_at = this.#now + this.#climb_wait_ms;
-    this.#proven.add(this.transport);
+    this.#climb_at = this.#ways.worked(this.#now);
     this.#tell({ type: "session", session_id: this.session_id ?? "", resumed, node: frame.node ?? null });
     this.#tell_state("live");
-    for (const room of this.positions.unknown()) this.#say_join(room, null);
-    // A hello that names no room is one to the lobby, and a session is in rooms that were left while it was away.
-    for (const room of frame.rooms ?? []) {
-      if (!this.positions.has(room) && !is_own_room(room)) this.#say({ type: "leave", room, ref: QUIET_REF });
-    }
+    this.#places.settle_in(frame.rooms ?? []);
     this.#forget_unsure(resumed);
     this.#say_all();
   }
@@ -263,13 +155,13 @@ export class Machine {
     if (!this.#is_connected && this.phase !== "connecting") return;
     const lasted_ms = this.phase === "live" ? this.#now - this.#live_at : 0;
     const was_tried = this.#is_connected;
-    this.#explain(null);
+    this.#places.explain(null);
     this.#abandon();
     const then = verdict(loss);
     if (then === "stop" || (then === "token" && !this.#options.has_token)) return this.#close(loss);
     if (then === "token") this.#token = null;
     // Without a token no transport was tried.
-    if (was_tried) this.#count_failure(loss, lasted_ms);
+    if (was_tried) this.#ways.failed(loss, lasted_ms, this.#restart_ms !== undefined);
     const hint_ms = this.#restart_ms ?? loss.retry_after_ms;
     this.#restart_ms = undefined;
     this.#hinted = hint_ms !== undefined;
@@ -291,7 +183,7 @@ export class Machine {
 
   #interrupt(wait_ms: number): void {
     if (this.phase === "idle" || this.phase === "closed") return;
-    this.#explain(null);
+    this.#places.explain(null);
     this.#abandon();
     this.#hinted = true;
     this.#wait(wait_ms, {});
@@ -311,46 +203,27 @@ export class Machine {
 
   /** Goes on over the first of these, with session and positions. */
   #use(transports: string[]): void {
-    this.#options.transports = transports;
-    this.#index = this.#failures = 0;
+    this.#ways.use(transports);
     if (this.phase === "idle" || this.phase === "closed") return;
-    this.#explain(null);
+    this.#places.explain(null);
     this.#abandon();
     this.#attempt();
   }
 
-  #count_failure(loss: Loss, lasted_ms: number): void {
-    const is_fault = !is_servers_word(loss) && this.#restart_ms === undefined && lasted_ms < this.#options.stable_ms;
-    this.#failures = is_fault ? this.#failures + 1 : 0;
-    const chances = this.#proven.has(this.transport) ? FAILURES_OF_A_PROVEN_TRANSPORT : 1;
-    if (!loss.buffered && this.#failures < chances) return;
-    this.#failures = 0;
-    this.#index = (this.#index + 1) % this.#options.transports.length;
-  }
-
-  #climb(from: number): void {
+  #climb(transport: string): void {
     this.#climb_at = NEVER;
-    this.#probing = true;
-    this.out({ do: "probe", transport: this.#options.transports[from]! });
+    this.out({ do: "probe", transport });
   }
 
   #probed(transport: string, ok: boolean): void {
-    const index = this.#options.transports.indexOf(transport);
-    if (!this.#probing || this.phase !== "live" || index < 0 || index >= this.#index) {
-      this.#probing = false;
-      return;
-    }
-    this.#probing = false;
-    if (ok) {
+    const then = this.#ways.probed(transport, ok, this.phase === "live");
+    if (then === "taken") {
       this.#abandon();
-      this.#index = index;
-      this.#failures = 0;
       this.#attempt();
-    } else if (index + 1 < this.#index) {
-      this.#climb(index + 1);
-    } else {
-      this.#climb_wait_ms = Math.min(this.#climb_wait_ms * 2, this.#options.climb_longest_ms);
-      this.#climb_at = this.#now + this.#climb_wait_ms;
+    } else if (then === "later") {
+      this.#climb_at = this.#ways.worked(this.#now);
+    } else if (then !== "ignored") {
+      this.#climb(then.next);
     }
   }
 
@@ -365,7 +238,7 @@ export class Machine {
     if (now >= this.#retry_at) return this.#attempt();
     if (now >= this.#silent_at) this.#ask_for_life(this.#options.answer_ms);
     if (now >= this.#resend_at) this.#say_all();
-    if (now >= this.#climb_at) this.#climb(0);
+    if (now >= this.#climb_at) this.#climb(this.#ways.climb());
   }
 
   #heard(): void {
@@ -422,30 +295,26 @@ export class Machine {
   // --- what the application says
 
   #join(room: string, after: number | null): void {
-    if (!this.positions.join(room, after) || this.phase !== "live") return;
-    this.#say_join(room, after);
-  }
-
-  #say_join(room: string, after: number | null): void {
-    if (is_own_room(room)) return;
-    const ref = `j${++this.#references}`;
-    this.#joins.set(ref, room);
-    this.#say({ type: "join", room, ...(after === null ? {} : { last_message_id: after }), ref });
+    if (this.positions.join(room, after) && this.phase === "live") this.#places.join(room, after);
   }
 
   #leave(room: string): void {
-    if (this.positions.leave(room) && this.phase === "live" && !is_own_room(room)) this.#say({ type: "leave", room });
+    this.#typing_at.delete(room);
+    if (this.positions.leave(room) && this.phase === "live") this.#places.leave(room);
   }
 
-  #send(ref: string, frame: ClientFrame): void {
-    const entry = this.phase === "closed" ? null : this.#queue.add(ref, { ...frame, ref });
+  #send(ref: string, frame: ClientFrame, said_at: number | null): void {
+    if (this.#queue.has(ref)) return;
+    const entry = this.phase === "closed" ? null : this.#queue.add(ref, { ...frame, ref }, said_at);
     if (!entry) {
       const code = this.phase === "closed" ? "closed" : "queue_full";
       return this.#refuse({ ref }, code, "It was not taken: too much waits already, or the client is closed.");
     }
     if (frame.type === "message") this.#typing_at.delete(frame.room ?? "");
+    if (this.phase !== "live") return;
+    if (this.#is_unsure(entry, true)) this.#refuse_unsure(entry);
     // A server that restarts answers what it has; what is new waits for the next one.
-    if (this.phase === "live" && !this.#is_restarting) this.#say_entry(entry);
+    else if (!this.#is_restarting) this.#say_entry(entry);
   }
 
   #mention(frame: ClientFrame): void {
@@ -477,16 +346,20 @@ export class Machine {
     for (const entry of this.#queue.all()) this.#say_entry(entry);
   }
 
-  /** What may have been stored, and could be stored twice if it were said again. */
   #forget_unsure(resumed: boolean): void {
     for (const entry of this.#queue.all()) {
-      if (entry.said_at === null) continue;
-      if (entry.frame.type !== "message") entry.said_at = null;
-      else if (!resumed || this.#now - entry.said_at >= this.#options.repeat_ms) {
-        this.#queue.settle(entry.ref);
-        this.#refuse(entry, "outcome_unknown", "The session ended before the answer came: it may be stored or not.");
-      }
+      if (this.#is_unsure(entry, resumed)) this.#refuse_unsure(entry);
+      else if (entry.frame.type !== "message") entry.said_at = null;
     }
+  }
+
+  /** It may have been stored, and could be stored twice if it were said again. */
+  #is_unsure({ frame, said_at }: Waiting, resumed: boolean): boolean {
+    return frame.type === "message" && said_at !== null && (!resumed || this.#now - said_at >= this.#options.repeat_ms);
+  }
+
+  #refuse_unsure(entry: Waiting): void {
+    this.#refuse(entry, "outcome_unknown", "The session ended before the answer came: it may be stored or not.");
   }
 
   #refuse({ ref }: { ref: string }, code: string, message: string): void {
@@ -498,16 +371,11 @@ export class Machine {
 
   #frame(frame: ServerFrame): void {
     if (!this.#is_connected) return;
-    this.#explain(frame);
+    this.#places.explain(frame);
     if (this.phase === "live") this.#heard();
-    const room = frame.room ?? "";
+    if (this.#places.frame(frame)) return;
     switch (frame.type) {
       case "session": return this.#settle_in(frame);
-      case "restore": return this.#restore(room, frame);
-      case "message": return void this.#deliver(room, frame as MessageFrame, false);
-      case "gap": return this.#gap(room, frame.after ?? 0, frame.before ?? null, frame.reason ?? "expired");
-      case "joined": return this.#joined(room, frame);
-      case "left": return frame.ref === QUIET_REF ? undefined : this.#tell({ type: "left", room });
       case "ack": return this.#acknowledged(frame);
       case "error": return this.#refused(frame);
       case "server_restart": return this.#restart(frame.reconnect_after_ms ?? 0);
@@ -516,47 +384,12 @@ export class Machine {
     }
   }
 
-  #restore(room: string, { messages = [], last_message_id, recovered = true }: ServerFrame): void {
-    const after = this.positions.of(room);
-    const first = messages[0]?.id;
-    // Position 0 asks for all there is, and has lost nothing.
-    if (!recovered && after !== null && after > 0) this.#unexplained = { room, after, before: first ?? null };
-    if (after === null && first !== undefined) this.positions.begin(room, first - 1);
-    const fresh = messages.filter((message) => this.#deliver(room, message, true));
-    this.positions.advance(room, last_message_id ?? 0);
-    if (this.positions.has(room)) this.#tell({ type: "restored", room, messages: fresh.length, recovered });
-  }
-
-  #deliver(room: string, message: MessageFrame, recovered: boolean): boolean {
-    if (!this.positions.accept(room, message.id)) return false;
-    this.#tell({ type: "message", room, message, recovered });
-    return true;
-  }
-
-  #gap(room: string, after: number, before: number | null, reason: string): void {
-    if (this.positions.accept_gap(room, after, before, reason)) this.#tell({ type: "gap", room, after, before, reason });
-  }
-
-  /** Something was missing and the frame that follows does not say what: then this client says it. */
-  #explain(frame: ServerFrame | null): void {
-    const open = this.#unexplained;
-    this.#unexplained = null;
-    if (open && !(frame?.type === "gap" && frame.room === open.room)) this.#gap(open.room, open.after, open.before, "expired");
-  }
-
-  #joined(room: string, { last_message_id, ref }: ServerFrame): void {
-    this.#joins.delete(ref ?? "");
-    this.positions.begin(room, last_message_id ?? 0);
-    if (this.positions.has(room)) this.#tell({ type: "joined", room });
-  }
-
   #acknowledged({ ref, id }: ServerFrame): void {
     if (this.#queue.settle(ref)) this.#tell({ type: "ack", ref: ref!, id: id ?? 0 });
     this.#acknowledge_restart();
   }
 
   #refused({ ref, code = "internal", message = "" }: ServerFrame): void {
-    const joining = this.#joins.get(ref ?? "");
     if (this.phase !== "live") {
       if (code === "session_unknown") this.session_id = null;
       this.#lost({ error: code, reason: message });
@@ -568,9 +401,8 @@ export class Machine {
       this.#refuse({ ref: ref! }, code, message);
       this.#acknowledge_restart();
     } else {
-      this.#joins.delete(ref ?? "");
-      if (joining !== undefined) this.positions.leave(joining);
-      this.#tell({ type: "error", code, message, ...(joining === undefined ? {} : { room: joining }) });
+      const room = this.#places.refused(ref);
+      this.#tell({ type: "error", code, message, ...(room === undefined ? {} : { room }) });
     }
   }
 

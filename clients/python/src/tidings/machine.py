@@ -54,6 +54,7 @@ class Machine:
         self._ping_interval_ms = USUAL_PING_INTERVAL_MS
         self._restart_ms: int | None = None
         self._hinted = False
+        self._greeted: set[str] = set()  # The rooms that the last hello named.
         self._quiet()
 
     @property
@@ -142,6 +143,7 @@ class Machine:
             positions=self.positions.known(),
             session_id=self.session_id,
         )
+        self._greeted = {*hello.get("rooms", []), *hello.get("positions", {})}
         self._is_connected = True
         self._out({"do": "connect", "transport": self.transport, "hello": hello})
 
@@ -160,9 +162,13 @@ class Machine:
         self._climb_at = NEVER if climb_at is None else climb_at
         self._tell({"type": "session", "session_id": self.session_id or "", "resumed": resumed, "node": frame.get("node")})
         self._tell_state("live")
-        # A hello that names no room is one to the lobby, and a session is in rooms that were left while it was away.
-        unwanted = [room for room in frame.get("rooms") or [] if room not in self.positions and not is_own_room(room)]
-        self._speech.begin(self._now, resumed, self.positions.unknown(), unwanted)
+        rooms = frame.get("rooms") or []
+        # Only `joined` tells where a room begins, and what was joined since was not in the hello.
+        late = {room: position for room, position in self.positions.known().items() if room not in self._greeted and not is_own_room(room)}
+        # A hello that names no room is one to the lobby, and a session is in rooms that were left while it was away. It may be in one
+        # that was joined since, from where it stood: only who comes in names a position.
+        unwanted = [room for room in rooms if room in late or (room not in self.positions and not is_own_room(room))]
+        self._speech.begin(self._now, resumed, unwanted, {**dict.fromkeys(self.positions.unknown()), **late})
 
     def _lost(self, loss: Loss) -> None:
         if not self._is_connected and self.phase != "connecting":
@@ -306,6 +312,8 @@ class Machine:
         match frame.get("type"):
             case "session":
                 self._settle_in(frame)
+            case "restore" | "message" | "gap" if self._speech.is_leaving(room):
+                pass  # It was on its way when the room was left; if it is wanted again by now, it begins with what follows.
             case "restore":
                 self._arrivals.restore(room, frame)
             case "message":
@@ -313,9 +321,10 @@ class Machine:
             case "gap":
                 self._arrivals.gap(room, frame.get("after") or 0, frame.get("before"), frame.get("reason") or "expired")
             case "joined":
-                self._speech.joined(ref)
-                self._arrivals.joined(room, frame)
+                if self._speech.joined(room, ref):
+                    self._arrivals.joined(room, frame)
             case "left":
+                self._speech.left(room)
                 if ref != QUIET_REF:
                     self._tell({"type": "left", "room": room})
             case "ack":

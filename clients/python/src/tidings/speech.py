@@ -30,19 +30,21 @@ class Speech:
         self._queue = Queue(options.queue_max)
         self._is_live = self._is_restarting = self._is_ready_for_restart = False
         self._joins: dict[str, str] = {}
+        self._leaving: set[str] = set()  # The rooms of which it is not answered yet that they were left.
         self._references = 0
         self._typing_at: dict[str, float] = {}
 
     # --- coming and going
 
-    def begin(self, now: float, resumed: bool, unknown: Iterable[str], unwanted: Iterable[str]) -> None:
-        """A session is there. `unknown` are rooms of which it is not known where they begin, `unwanted` such as the session is in all the same."""
+    def begin(self, now: float, resumed: bool, unwanted: Iterable[str], joins: dict[str, int | None]) -> None:
+        """A session is there. It is in rooms that are `unwanted`, and not yet, or not from there on, in those to be joined."""
         self._is_live, self._is_restarting, self._is_ready_for_restart = True, False, False
         self._joins.clear()
-        for room in unknown:
-            self._say_join(room, None)
+        self._leaving.clear()
         for room in unwanted:
-            self._say({"type": "leave", "room": room, "ref": QUIET_REF})
+            self._say_leave(room, {"ref": QUIET_REF})
+        for room, after in joins.items():
+            self._say_join(room, after)
         self._forget_unsure(now, resumed)
         self.say_all(now)
 
@@ -68,7 +70,7 @@ class Speech:
 
     def leave(self, room: str) -> None:
         if self._is_live and not is_own_room(room):
-            self._say({"type": "leave", "room": room})
+            self._say_leave(room, {})
 
     def send(self, now: float, ref: str, frame: Frame, is_closed: bool) -> None:
         entry = None if is_closed else self._queue.add(ref, {**frame, "ref": ref})
@@ -104,8 +106,17 @@ class Speech:
 
     # --- what the server answers
 
-    def joined(self, ref: str | None) -> None:
-        self._joins.pop(ref or "", None)
+    def joined(self, room: str, ref: str | None) -> bool:
+        """Whether it counts: not if the room was left since it was asked for."""
+        if self._joins.pop(ref or "", None) is not None:
+            self._leaving.discard(room)
+        return room not in self._leaving
+
+    def left(self, room: str) -> None:
+        self._leaving.discard(room)
+
+    def is_leaving(self, room: str) -> bool:
+        return room in self._leaving
 
     def acknowledged(self, ref: str | None, message_id: int) -> None:
         if self._queue.settle(ref):
@@ -142,6 +153,12 @@ class Speech:
         self._joins[ref] = room
         begin = {} if after is None else {"last_message_id": after}
         self._say({"type": "join", "room": room, **begin, "ref": ref})
+
+    def _say_leave(self, room: str, ref: Frame) -> None:
+        self._leaving.add(room)
+        # Their answers come before the one to this.
+        self._joins = {joining: joined for joining, joined in self._joins.items() if joined != room}
+        self._say({"type": "leave", "room": room, **ref})
 
     def _say_entry(self, now: float, entry: Waiting) -> None:
         if entry.said_at is None:
