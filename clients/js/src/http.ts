@@ -12,18 +12,19 @@ const ANSWER_TIMEOUT_MS = 10_000;
 const PAGE_MESSAGES = 1_000;
 const HELD_FRAMES_MAX = 10_000;
 
-/** Ends with the link, or when an answer takes too long. */
-export function within(signal: AbortSignal, ms: number): AbortSignal {
+/** Asks with a signal that ends with the link, or when the answer takes too long. Once it is there, nothing of this is left. */
+export async function within<Answer>(signal: AbortSignal, ms: number, ask: (signal: AbortSignal) => Promise<Answer>): Promise<Answer> {
   const both = new AbortController();
-  const timer = setTimeout(() => both.abort(), ms);
-  const end = (): void => {
-    clearTimeout(timer);
-    both.abort();
-  };
+  const end = (): void => both.abort();
+  const timer = setTimeout(end, ms);
   if (signal.aborted) end();
-  else signal.addEventListener("abort", end, { once: true });
-  both.signal.addEventListener("abort", () => signal.removeEventListener("abort", end));
-  return both.signal;
+  else signal.addEventListener("abort", end);
+  try {
+    return await ask(both.signal);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", end);
+  }
 }
 
 /** What a response that is no success means. Only a body with a `code` is the server's own word. */
@@ -66,6 +67,8 @@ export class Speaker {
   last: Promise<unknown> = Promise.resolve();
 
   say(frame: ClientFrame): Promise<unknown> {
+    // What is asked for from now on brings the new token as well.
+    if (frame.type === "refresh") this.attempt.headers.Authorization = `Bearer ${frame.token as string}`;
     const now = (): Promise<unknown> => this.#say_at_once(frame);
     if (frame.type === "message") return (this.before = this.before.then(now));
     if (frame.type === "join" || frame.type === "leave") return (this.last = this.last.then(now));
@@ -85,14 +88,13 @@ export class Speaker {
     }
   }
 
-  async #post(frame: ClientFrame): Promise<ServerFrame | null> {
-    const response = await fetch(new URL(`sessions/${this.session_id}/send`, this.attempt.base), {
-      method: "POST",
-      headers: { ...this.attempt.headers, "Content-Type": "application/json" },
-      body: JSON.stringify(frame),
-      signal: within(this.signal, ANSWER_TIMEOUT_MS),
+  #post(frame: ClientFrame): Promise<ServerFrame | null> {
+    return within(this.signal, ANSWER_TIMEOUT_MS, async (signal) => {
+      const headers = { ...this.attempt.headers, "Content-Type": "application/json" };
+      const url = new URL(`sessions/${this.session_id}/send`, this.attempt.base);
+      const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(frame), signal });
+      return response.status === 204 ? null : response.json();
     });
-    return response.status === 204 ? null : response.json();
   }
 }
 
@@ -179,9 +181,13 @@ export class CatchUp {
     return this.#get(new URL(`rooms/${encodeURIComponent(room)}/messages?after=${after}&limit=${PAGE_MESSAGES}`, this.attempt.base));
   }
 
-  async #get(url: URL): Promise<any> {
-    const response = await fetch(url, { headers: this.attempt.headers, signal: within(this.signal, ANSWER_TIMEOUT_MS) });
-    if (!response.ok) throw new Error(`history: ${response.status}`);
-    return response.json();
+  #get(url: URL): Promise<any> {
+    return within(this.signal, ANSWER_TIMEOUT_MS, async (signal) => {
+      const response = await fetch(url, { headers: this.attempt.headers, signal });
+      if (response.ok) return response.json();
+      // With the pause that it asks for; what is thrown then comes too late to count.
+      this.attempt.lost(await refusal(response));
+      throw new Error(`history: ${response.status}`);
+    });
   }
 }

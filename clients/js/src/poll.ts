@@ -68,13 +68,13 @@ class Polls {
     const hold_s = cursor === undefined ? 0 : HOLD_S;
     const url = query_of({ ...hello, session_id: this.#session_id }, new URL(`poll/${this.#client_id}?batch=${BATCH_FRAMES}&timeout_s=${hold_s}`, base));
     if (cursor) url.searchParams.set("cursor", cursor);
-    const signal = within(this.signal, hold_s * 1_000 + ANSWER_TIMEOUT_MS);
-    const response = await fetch(url, { headers, cache: "no-store", signal });
-    if (!response.ok) {
-      if (!this.signal.aborted) this.attempt.lost(await refusal(response));
+    return within(this.signal, hold_s * 1_000 + ANSWER_TIMEOUT_MS, async (signal) => {
+      const response = await fetch(url, { headers, cache: "no-store", signal });
+      if (response.ok) return { ...(await response.json()), node: response.headers.get("Tidings-Node") };
+      const loss = await refusal(response);
+      if (!this.signal.aborted) this.attempt.lost(loss);
       return null;
-    }
-    return { ...(await response.json()), node: response.headers.get("Tidings-Node") };
+    });
   }
 
   async #begin({ session_id, node }: Answer): Promise<void> {

@@ -26,7 +26,7 @@ const FINAL_ERRORS =
   "message_too_large unsupported_media_type not_found method_not_allowed bad_head head_too_large bad_handshake upgrade_required";
 
 /** Errors that say nothing about a message: it is said again a little later. */
-const PASSING_ERRORS = "rate_limited engine_unavailable restarting";
+const PASSING_ERRORS = "rate_limited engine_unavailable restarting at_capacity";
 
 const is_in = (list: string, word: string): boolean => list.split(" ").includes(word);
 

@@ -21,7 +21,7 @@ FINAL_ERRORS = set(
     "message_too_large unsupported_media_type not_found method_not_allowed bad_head head_too_large bad_handshake upgrade_required".split()
 )
 # These say nothing about a message: it is said again a little later.
-PASSING_ERRORS = {"rate_limited", "engine_unavailable", "restarting"}
+PASSING_ERRORS = {"rate_limited", "engine_unavailable", "restarting", "at_capacity"}
 
 
 def verdict(loss: Loss) -> Verdict:
