@@ -1,12 +1,14 @@
 // The client, as the application sees it: rooms, promises, events. Owns its rooms and the promises that wait. Refuses to know how
 // messages come and go; the machine decides and the driver does.
 
-import { Driver, type TokenSource } from "./driver.js";
+import { Driver, type Connection, type TokenSource } from "./driver.js";
 import { Listeners, type Unsubscribe } from "./events.js";
 import type { ServerFrame } from "./frames.js";
-import type { MachineOptions, Phase, StateTold, Told } from "./machine.js";
+import { machine_defaults, type MachineOptions, type Phase, type StateTold, type Told } from "./machine.js";
 import { random_hex } from "./random.js";
 import { as_message, Room, type Gap, type Message, type RoomEvents, type Voice } from "./room.js";
+import type { Shared, SharedConnection } from "./shared/browser.js";
+import type { Role } from "./shared/tab.js";
 import type { Transport } from "./transport.js";
 import type { WebSocketConstructor } from "./websocket.js";
 
@@ -21,6 +23,12 @@ export interface Options {
   WebSocket?: WebSocketConstructor;
   /** Keep the transport that worked for the next start, in `localStorage`; usually true. */
   remember?: boolean;
+  /**
+   * Whether tabs share one connection: those of the same page's origin with the same address, `user`, `transports` and `share`. `false`: each has
+   * its own. A name: only those that give the same one, such as whom the token is for. Left out, tabs share if it is known whose they are,
+   * which a `token` without a `user` or a name does not tell.
+   */
+  share?: boolean | string;
   /** Connect at once; else `open` does. */
   open?: boolean;
   /** Other lengths and bounds than those of docs/client-spec.md. */
@@ -68,17 +76,29 @@ export class Client {
   #listeners = new Listeners<ClientEvents>();
   #rooms = new Map<string, Room>();
   #waiting = new Map<string, { resolve: (frame: ServerFrame) => void; reject: (error: Error) => void }>();
-  #driver: Driver;
+  #shared: SharedConnection | undefined;
+  #connection: Connection;
   #state: State;
 
-  constructor(url: string, options: Options, transports: Record<string, Transport>) {
+  /** Without `Shared`, no tabs share. */
+  constructor(url: string, options: Options, transports: Record<string, Transport>, Shared?: Shared) {
     const base = as_base(url);
     const allowed = (options.transports ?? Object.keys(transports)).filter((name) => transports[name]?.is_there());
     if (allowed.length === 0) throw new TidingsError("no_transport", "None of the transports can be used here. On Node.js 20, give a WebSocket class.");
     const machine = { ...options.lengths, transports: allowed, user_id: options.user ?? null };
     this.#state = { state: "idle", transport: allowed[0]! };
-    const tell = (event: Told): void => this.#told(event);
-    this.#driver = new Driver({ base, machine, transports, token: options.token, remember: options.remember ?? true, tell });
+    // A listener that throws is the application's fault, and must not stop the others.
+    const tell = (event: Told): void => {
+      try {
+        this.#told(event);
+      } catch (error) {
+        setTimeout(() => { throw error; });
+      }
+    };
+    const driver = { base, machine, transports, token: options.token, remember: options.remember ?? true, tell };
+    const name = Shared?.is_there() ? shared_name(base, allowed, options) : null;
+    this.#shared = name === null ? undefined : new Shared!(name, driver, options.lengths?.queue_max ?? machine_defaults.queue_max);
+    this.#connection = this.#shared ?? new Driver(driver);
     if (options.open ?? true) queueMicrotask(() => this.#state.state === "idle" && this.open());
   }
 
@@ -86,9 +106,14 @@ export class Client {
     return this.#state;
   }
 
+  /** Whether this tab has the connection that it shares, or hears what another one tells (`follower`); `alone` where tabs do not share. */
+  get role(): "alone" | Role {
+    return this.#shared?.role ?? "alone";
+  }
+
   /** How long the server took to answer last time it was asked, in milliseconds; see `ping`. */
   get latency_ms(): number | null {
-    return this.#driver.latency_ms;
+    return this.#connection.latency_ms;
   }
 
   on<Name extends keyof ClientEvents>(name: Name, listener: (event: ClientEvents[Name]) => void): Unsubscribe {
@@ -101,44 +126,44 @@ export class Client {
     if (known) return known;
     const voice: Voice = {
       request: (frame) => this.#request(frame),
-      typing: (room, goes_on) => this.#driver.handle({ type: goes_on ? "typing" : "typing_stop", room }),
-      position: (room) => this.#driver.machine.positions.of(room),
+      typing: (room, goes_on) => this.#connection.handle({ type: goes_on ? "typing" : "typing_stop", room }),
+      position: (room) => this.#connection.position(room),
       leave: (room) => this.#leave(room),
     };
     const room = new Room(name, voice);
     this.#rooms.set(name, room);
-    this.#driver.handle({ type: "join", room: name, ...(after === undefined ? {} : { after }) });
+    this.#connection.handle({ type: "join", room: name, ...(after === undefined ? {} : { after }) });
     return room;
   }
 
   /** Connects, or connects again at once. Happens by itself, but for `open: false` and after `close`. */
   open(): void {
-    this.#driver.handle({ type: "open" });
+    this.#connection.handle({ type: "open" });
   }
 
   close(): void {
-    this.#driver.handle({ type: "close" });
+    this.#connection.handle({ type: "close" });
   }
 
   /** Lets go of the connection and comes back after a while: for demonstrations and tests. */
   interrupt(wait_ms: number): void {
-    this.#driver.handle({ type: "interrupt", wait_ms });
+    this.#connection.handle({ type: "interrupt", wait_ms });
   }
 
   /** Goes on over the first of these transports, with the same session, and misses nothing. */
   use(...transports: NonNullable<Options["transports"]>): void {
-    this.#driver.handle({ type: "use", transports });
+    this.#connection.handle({ type: "use", transports });
   }
 
   /** Asks the server for a sign of life; `latency_ms` then says how long it took. */
   ping(): void {
-    this.#driver.handle({ type: "mention", frame: { type: "ping" } });
+    this.#connection.handle({ type: "mention", frame: { type: "ping" } });
   }
 
   #leave(name: string): void {
     const room = this.#rooms.get(name);
     if (!this.#rooms.delete(name)) return;
-    this.#driver.handle({ type: "leave", room: name });
+    this.#connection.handle({ type: "leave", room: name });
     room!.listeners.emit("left", { room: name });
   }
 
@@ -146,7 +171,7 @@ export class Client {
     const ref = random_hex();
     return new Promise((resolve, reject) => {
       this.#waiting.set(ref, { resolve, reject });
-      this.#driver.handle({ type: "send", ref, frame });
+      this.#connection.handle({ type: "send", ref, frame });
     });
   }
 
@@ -210,6 +235,12 @@ export class Client {
     this.#waiting.delete(ref);
     return waiting;
   }
+}
+
+/** What tabs have in common that share a connection; `null` if this one does not. */
+function shared_name(base: string, transports: string[], { share, token, user }: Options): string | null {
+  const is_known = token === undefined || user !== undefined || typeof share === "string";
+  return share === false || !is_known ? null : JSON.stringify(["tidings 1", base, transports, user ?? null, share || null]);
 }
 
 /** The server's address with a slash at its end, whichever scheme it was given with. */

@@ -19,11 +19,25 @@ export interface DriverOptions {
   tell: (event: Told) => void;
 }
 
+/** What the client speaks through: a driver of its own, or what several tabs share. */
+export interface Connection {
+  handle(event: MachineEvent): void;
+  /** Where this client stands in a room. */
+  position(room: string): number | null;
+  /** How long the server took to answer a ping last, in milliseconds. */
+  readonly latency_ms: number | null;
+}
+
+/** A connection whose machine can be looked at. */
+export interface Engine extends Connection {
+  readonly machine: Machine;
+}
+
 const PROBE_MS = 5_000;
 /** How often the clock is looked at, to notice that the machine slept. */
 const WATCH_MS = 5_000;
 
-export class Driver {
+export class Driver implements Engine {
   readonly machine: Machine;
   #commands: Command[] = [];
   #is_running = false;
@@ -34,12 +48,16 @@ export class Driver {
   #pinged_at = 0;
   #listeners: [EventTarget, string, () => void][] = [];
 
-  /** How long the server took to answer a ping last, in milliseconds. */
   latency_ms: number | null = null;
 
   constructor(private readonly options: DriverOptions) {
-    const machine = { ...options.machine, remembered: options.remember ? recall(options.base) : null, has_token: options.token !== undefined };
+    const remembered = options.machine.remembered ?? (options.remember ? recall(options.base) : null);
+    const machine = { ...options.machine, remembered, has_token: options.token !== undefined };
     this.machine = new Machine(machine, Math.random, (command) => this.#commands.push(command));
+  }
+
+  position(room: string): number | null {
+    return this.machine.positions.of(room);
   }
 
   handle(event: MachineEvent): void {
@@ -73,16 +91,7 @@ export class Driver {
       case "ask_token": return void this.#ask_token();
       case "probe": return void this.#probe(command.transport);
       case "remember": return this.options.remember ? remember(this.options.base, command.transport) : undefined;
-      case "tell": return this.#tell(command.event);
-    }
-  }
-
-  /** A listener that throws is the application's fault, and must not stop the others. */
-  #tell(event: Told): void {
-    try {
-      this.options.tell(event);
-    } catch (error) {
-      setTimeout(() => { throw error; });
+      case "tell": return this.options.tell(command.event);
     }
   }
 

@@ -2,6 +2,7 @@
 // rooms' histories. Owned by one link. Refuses to go on after a failure: the link is lost then.
 
 import type { ClientFrame, ServerFrame } from "./frames.js";
+import { is_loss } from "./history.js";
 import type { Attempt } from "./transport.js";
 import type { Loss } from "./verdict.js";
 
@@ -146,12 +147,11 @@ export class CatchUp {
       const page = await this.#page(room, after);
       messages = page.messages ?? [];
       const before = messages[0]?.id ?? end + 1;
-      // A page that is incomplete only because it is full says so in the same word: better a needless warning than silence.
-      const is_loss = !page.complete && after > 0 && before > after + 1;
+      const has_lost = is_loss(page, after, before);
       this.#positions[room] = messages.at(-1)?.id ?? Math.max(after, end);
       if (this.signal.aborted) return;
-      this.attempt.frame({ type: "restore", room, messages, last_message_id: this.#positions[room]!, recovered: !is_loss });
-      if (is_loss) this.attempt.frame({ type: "gap", room, after, before, reason: "expired" });
+      this.attempt.frame({ type: "restore", room, messages, last_message_id: this.#positions[room]!, recovered: !has_lost });
+      if (has_lost) this.attempt.frame({ type: "gap", room, after, before, reason: "expired" });
     } while (messages.length > 0 && this.#positions[room]! < end);
   }
 

@@ -16,6 +16,8 @@ export interface MachineOptions extends BackoffOptions {
   /** The one that worked last time. */
   remembered: string | null;
   rooms: Record<string, number | null>;
+  /** A session to go on with, that another machine had. */
+  session_id: string | null;
   user_id: string | null;
   /** Whether a token has to be asked for before connecting. */
   has_token: boolean;
@@ -43,6 +45,7 @@ export const machine_defaults: MachineOptions = {
   transports: ["websocket"],
   remembered: null,
   rooms: {},
+  session_id: null,
   user_id: null,
   has_token: false,
   probe_ms: 5_000,
@@ -66,7 +69,8 @@ export type MachineEvent =
   | { type: "use"; transports: string[] }
   | { type: "join"; room: string; after?: number | null }
   | { type: "leave"; room: string }
-  | { type: "send"; ref: string; frame: ClientFrame }
+  | { type: "send"; ref: string; frame: ClientFrame; said_at?: number | null }
+  | { type: "withdraw"; ref: string }
   | { type: "mention"; frame: ClientFrame }
   | { type: "typing" | "typing_stop"; room: string }
   | { type: "frame"; frame: ServerFrame }
@@ -83,14 +87,15 @@ export interface StateTold {
   code?: string | number;
 }
 
-/** What the application is told. */
+/** What the application is told. `after` is the position before, `position` the one after it. */
 export type Told =
   | StateTold
   | { type: "session"; session_id: string; resumed: boolean; node: string | null }
-  | { type: "message"; room: string; message: MessageFrame; recovered: boolean }
-  | { type: "restored"; room: string; messages: number; recovered: boolean }
+  | { type: "message"; room: string; message: MessageFrame; recovered: boolean; after: number }
+  | { type: "restored"; room: string; messages: number; recovered: boolean; after: number; position: number }
   | { type: "gap"; room: string; after: number; before: number | null; reason: string }
-  | { type: "joined" | "left"; room: string }
+  | { type: "joined"; room: string; position: number }
+  | { type: "left"; room: string }
   | { type: "ack"; ref: string; id: number }
   | { type: "answer"; ref: string; frame: ServerFrame }
   | { type: "refused"; ref: string; code: string; message: string }
@@ -114,7 +119,7 @@ const FAILURES_OF_A_PROVEN_TRANSPORT = 3;
 export class Machine {
   readonly positions = new Positions();
   phase: Phase = "idle";
-  session_id: string | null = null;
+  session_id: string | null;
 
   #options: MachineOptions;
   #backoff: Backoff;
@@ -143,6 +148,8 @@ export class Machine {
   /** A `restore` that lacked something: the next frame says why, or nobody does. */
   #unexplained: { room: string; after: number; before: number | null } | null = null;
   #joins = new Map<string, string>();
+  /** The rooms that the last hello named. */
+  #greeted = new Set<string>();
   #references = 0;
   #typing_at = new Map<string, number>();
 
@@ -158,6 +165,7 @@ export class Machine {
     private readonly out: (command: Command) => void,
   ) {
     this.#options = { ...machine_defaults, ...options };
+    this.session_id = this.#options.session_id;
     this.#backoff = new Backoff(this.#options);
     this.#queue = new Queue(this.#options.queue_max);
     this.#climb_wait_ms = this.#options.climb_ms;
@@ -188,7 +196,8 @@ export class Machine {
       case "nudge": return this.#nudge();
       case "join": return this.#join(event.room, event.after ?? null);
       case "leave": return this.#leave(event.room);
-      case "send": return this.#send(event.ref, event.frame);
+      case "send": return this.#send(event.ref, event.frame, event.said_at ?? null);
+      case "withdraw": return void this.#queue.settle(event.ref);
       case "mention": return this.#mention(event.frame);
       case "typing": return this.#typing(event.room);
       case "typing_stop": return this.#typing_stop(event.room);
@@ -229,6 +238,7 @@ export class Machine {
     if (rooms.length > 0) hello.rooms = rooms;
     if (Object.keys(positions).length > 0) hello.positions = positions;
     if (this.session_id !== null) hello.session_id = this.session_id;
+    this.#greeted = new Set([...rooms, ...Object.keys(positions)]);
     this.#is_connected = true;
     this.out({ do: "connect", transport: this.transport, hello });
   }
@@ -250,7 +260,10 @@ export class Machine {
     this.#proven.add(this.transport);
     this.#tell({ type: "session", session_id: this.session_id ?? "", resumed, node: frame.node ?? null });
     this.#tell_state("live");
-    for (const room of this.positions.unknown()) this.#say_join(room, null);
+    // Only `joined` tells where a room begins, and what was joined since was not in the hello.
+    for (const [room, position] of Object.entries(this.positions.all())) {
+      if (position === null || !this.#greeted.has(room)) this.#say_join(room, position);
+    }
     // A hello that names no room is one to the lobby, and a session is in rooms that were left while it was away.
     for (const room of frame.rooms ?? []) {
       if (!this.positions.has(room) && !is_own_room(room)) this.#say({ type: "leave", room, ref: QUIET_REF });
@@ -434,18 +447,22 @@ export class Machine {
   }
 
   #leave(room: string): void {
+    this.#typing_at.delete(room);
     if (this.positions.leave(room) && this.phase === "live" && !is_own_room(room)) this.#say({ type: "leave", room });
   }
 
-  #send(ref: string, frame: ClientFrame): void {
-    const entry = this.phase === "closed" ? null : this.#queue.add(ref, { ...frame, ref });
+  #send(ref: string, frame: ClientFrame, said_at: number | null): void {
+    if (this.#queue.has(ref)) return;
+    const entry = this.phase === "closed" ? null : this.#queue.add(ref, { ...frame, ref }, said_at);
     if (!entry) {
       const code = this.phase === "closed" ? "closed" : "queue_full";
       return this.#refuse({ ref }, code, "It was not taken: too much waits already, or the client is closed.");
     }
     if (frame.type === "message") this.#typing_at.delete(frame.room ?? "");
+    if (this.phase !== "live") return;
+    if (this.#is_unsure(entry, true)) this.#refuse_unsure(entry);
     // A server that restarts answers what it has; what is new waits for the next one.
-    if (this.phase === "live" && !this.#is_restarting) this.#say_entry(entry);
+    else if (!this.#is_restarting) this.#say_entry(entry);
   }
 
   #mention(frame: ClientFrame): void {
@@ -477,16 +494,20 @@ export class Machine {
     for (const entry of this.#queue.all()) this.#say_entry(entry);
   }
 
-  /** What may have been stored, and could be stored twice if it were said again. */
   #forget_unsure(resumed: boolean): void {
     for (const entry of this.#queue.all()) {
-      if (entry.said_at === null) continue;
-      if (entry.frame.type !== "message") entry.said_at = null;
-      else if (!resumed || this.#now - entry.said_at >= this.#options.repeat_ms) {
-        this.#queue.settle(entry.ref);
-        this.#refuse(entry, "outcome_unknown", "The session ended before the answer came: it may be stored or not.");
-      }
+      if (this.#is_unsure(entry, resumed)) this.#refuse_unsure(entry);
+      else if (entry.frame.type !== "message") entry.said_at = null;
     }
+  }
+
+  /** It may have been stored, and could be stored twice if it were said again. */
+  #is_unsure({ frame, said_at }: Waiting, resumed: boolean): boolean {
+    return frame.type === "message" && said_at !== null && (!resumed || this.#now - said_at >= this.#options.repeat_ms);
+  }
+
+  #refuse_unsure(entry: Waiting): void {
+    this.#refuse(entry, "outcome_unknown", "The session ended before the answer came: it may be stored or not.");
   }
 
   #refuse({ ref }: { ref: string }, code: string, message: string): void {
@@ -523,13 +544,16 @@ export class Machine {
     if (!recovered && after !== null && after > 0) this.#unexplained = { room, after, before: first ?? null };
     if (after === null && first !== undefined) this.positions.begin(room, first - 1);
     const fresh = messages.filter((message) => this.#deliver(room, message, true));
+    const reached = this.positions.of(room) ?? last_message_id ?? 0;
     this.positions.advance(room, last_message_id ?? 0);
-    if (this.positions.has(room)) this.#tell({ type: "restored", room, messages: fresh.length, recovered });
+    const position = this.positions.of(room);
+    if (position !== null) this.#tell({ type: "restored", room, messages: fresh.length, recovered, after: reached, position });
   }
 
   #deliver(room: string, message: MessageFrame, recovered: boolean): boolean {
+    const after = this.positions.of(room) ?? message.id - 1;
     if (!this.positions.accept(room, message.id)) return false;
-    this.#tell({ type: "message", room, message, recovered });
+    this.#tell({ type: "message", room, message, recovered, after });
     return true;
   }
 
@@ -547,7 +571,8 @@ export class Machine {
   #joined(room: string, { last_message_id, ref }: ServerFrame): void {
     this.#joins.delete(ref ?? "");
     this.positions.begin(room, last_message_id ?? 0);
-    if (this.positions.has(room)) this.#tell({ type: "joined", room });
+    const position = this.positions.of(room);
+    if (position !== null) this.#tell({ type: "joined", room, position });
   }
 
   #acknowledged({ ref, id }: ServerFrame): void {

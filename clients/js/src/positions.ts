@@ -36,6 +36,10 @@ export class Positions {
     return this.#places.get(room)?.position ?? null;
   }
 
+  all(): Record<string, number | null> {
+    return Object.fromEntries([...this.#places].map(([room, { position }]) => [room, position]));
+  }
+
   /** The rooms that the client joined and of which it does not know yet where they begin. */
   unknown(): string[] {
     return [...this.#places].filter(([room, { position }]) => position === null && !is_own_room(room)).map(([room]) => room);

@@ -7,3 +7,4 @@ export type { Json, ServerFrame } from "./frames.js";
 export type { Phase } from "./machine.js";
 export type { Gap, History, Message, Presence, PresenceChange, Room, RoomEvents, SendOptions, Typing } from "./room.js";
 export type { WebSocketConstructor, WebSocketLike } from "./websocket.js";
+export type { Role } from "./shared/tab.js";

@@ -16,9 +16,9 @@ export class Queue {
   constructor(private readonly entries_max: number) {}
 
   /** Says whether there was room for it. */
-  add(ref: string, frame: ClientFrame): Waiting | null {
+  add(ref: string, frame: ClientFrame, said_at: number | null): Waiting | null {
     if (this.#entries.size >= this.entries_max) return null;
-    const entry = { ref, frame, said_at: null };
+    const entry = { ref, frame, said_at };
     this.#entries.set(ref, entry);
     return entry;
   }
