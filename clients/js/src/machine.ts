@@ -148,6 +148,8 @@ export class Machine {
   /** A `restore` that lacked something: the next frame says why, or nobody does. */
   #unexplained: { room: string; after: number; before: number | null } | null = null;
   #joins = new Map<string, string>();
+  /** The rooms of which it is not answered yet that they were left. */
+  #leaving = new Set<string>();
   /** The rooms that the last hello named. */
   #greeted = new Set<string>();
   #references = 0;
@@ -253,6 +255,7 @@ export class Machine {
     this.#restart_ms = undefined;
     this.#is_restarting = this.#is_ready_for_restart = false;
     this.#joins.clear();
+    this.#leaving.clear();
     this.#ping_interval_ms = frame.ping_interval_ms ?? USUAL_PING_INTERVAL_MS;
     this.#heard();
     this.out({ do: "remember", transport: this.transport });
@@ -262,11 +265,14 @@ export class Machine {
     this.#tell_state("live");
     // Only `joined` tells where a room begins, and what was joined since was not in the hello.
     for (const [room, position] of Object.entries(this.positions.all())) {
-      if (position === null || !this.#greeted.has(room)) this.#say_join(room, position);
+      if (position !== null && this.#greeted.has(room)) continue;
+      // The session may be in it, from where it stood: only who comes in names a position.
+      if (position !== null && frame.rooms?.includes(room) && !is_own_room(room)) this.#say_leave(room, QUIET_REF);
+      this.#say_join(room, position);
     }
     // A hello that names no room is one to the lobby, and a session is in rooms that were left while it was away.
     for (const room of frame.rooms ?? []) {
-      if (!this.positions.has(room) && !is_own_room(room)) this.#say({ type: "leave", room, ref: QUIET_REF });
+      if (!this.positions.has(room) && !is_own_room(room)) this.#say_leave(room, QUIET_REF);
     }
     this.#forget_unsure(resumed);
     this.#say_all();
@@ -448,7 +454,14 @@ export class Machine {
 
   #leave(room: string): void {
     this.#typing_at.delete(room);
-    if (this.positions.leave(room) && this.phase === "live" && !is_own_room(room)) this.#say({ type: "leave", room });
+    if (this.positions.leave(room) && this.phase === "live" && !is_own_room(room)) this.#say_leave(room);
+  }
+
+  #say_leave(room: string, ref?: string): void {
+    this.#leaving.add(room);
+    // Their answers come before the one to this.
+    for (const [ref, joining] of this.#joins) if (joining === room) this.#joins.delete(ref);
+    this.#say({ type: "leave", room, ...(ref === undefined ? {} : { ref }) });
   }
 
   #send(ref: string, frame: ClientFrame, said_at: number | null): void {
@@ -524,17 +537,24 @@ export class Machine {
     const room = frame.room ?? "";
     switch (frame.type) {
       case "session": return this.#settle_in(frame);
-      case "restore": return this.#restore(room, frame);
-      case "message": return void this.#deliver(room, frame as MessageFrame, false);
-      case "gap": return this.#gap(room, frame.after ?? 0, frame.before ?? null, frame.reason ?? "expired");
+      case "restore": return this.#is_stale(room) ? undefined : this.#restore(room, frame);
+      case "message": return void (this.#is_stale(room) || this.#deliver(room, frame as MessageFrame, false));
+      case "gap": return this.#is_stale(room) ? undefined : this.#gap(room, frame.after ?? 0, frame.before ?? null, frame.reason ?? "expired");
       case "joined": return this.#joined(room, frame);
-      case "left": return frame.ref === QUIET_REF ? undefined : this.#tell({ type: "left", room });
+      case "left":
+        this.#leaving.delete(room);
+        return frame.ref === QUIET_REF ? undefined : this.#tell({ type: "left", room });
       case "ack": return this.#acknowledged(frame);
       case "error": return this.#refused(frame);
       case "server_restart": return this.#restart(frame.reconnect_after_ms ?? 0);
       case "pong": return;
       default: return this.#queue.settle(frame.ref) ? this.#tell({ type: "answer", ref: frame.ref!, frame }) : this.#tell({ type: "frame", frame });
     }
+  }
+
+  /** It was on its way when the room was left; if it is wanted again by now, it begins with what follows. */
+  #is_stale(room: string): boolean {
+    return this.#leaving.has(room);
   }
 
   #restore(room: string, { messages = [], last_message_id, recovered = true }: ServerFrame): void {
@@ -569,7 +589,8 @@ export class Machine {
   }
 
   #joined(room: string, { last_message_id, ref }: ServerFrame): void {
-    this.#joins.delete(ref ?? "");
+    if (this.#joins.delete(ref ?? "")) this.#leaving.delete(room);
+    if (this.#is_stale(room)) return;
     this.positions.begin(room, last_message_id ?? 0);
     const position = this.positions.of(room);
     if (position !== null) this.#tell({ type: "joined", room, position });

@@ -24,14 +24,14 @@ export class Leader {
   constructor(
     private readonly epoch: number,
     private readonly engine: Engine,
-    private readonly is_stolen: boolean,
+    private readonly taken: { stolen: boolean; before: { epoch: number; n: number } },
     private readonly torn: () => { at_ms: number; gap: GapTold }[],
     private readonly post: (words: LeadersWords) => void,
   ) {}
 
   /** Asks for what all, or one, want. */
   summon(to?: string): void {
-    this.post({ type: "lead", epoch: this.epoch, n: this.#told, stolen: this.is_stolen, ...(to === undefined ? {} : { to }) });
+    this.post({ type: "lead", epoch: this.epoch, n: this.#told, ...this.taken, ...(to === undefined ? {} : { to }) });
   }
 
   /** The machine told something. */

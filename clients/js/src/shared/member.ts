@@ -172,16 +172,18 @@ export class Member {
     if (position !== null && position < event.after) return this.#read(room, event.after, [event]);
     // What follows on position 0 is all that is kept, and proves nothing to whoever has more.
     if (position && event.after === 0) return this.#read(room, null, [{ ...event, after: position }]);
-    this.positions.begin(room, event.after);
+    // Who wants it live does not begin at 0, which asks for all there is.
+    this.positions.begin(room, event.after || (type === "message" ? event.message.id - 1 : event.position));
+    if (position === null || type === "restored") this.#enter(room);
     if (type === "message") return void this.#deliver(event);
     this.positions.advance(room, event.position);
-    this.#enter(room, event.after);
     this.#restored(event);
   }
 
   /** Told once, whichever way this tab hears of it. */
-  #enter(room: string, position: number): void {
-    if (this.#joined.has(room)) return;
+  #enter(room: string): void {
+    const position = this.positions.of(room);
+    if (position === null || this.#joined.has(room) || is_own_room(room)) return;
     this.#joined.add(room);
     this.tell({ type: "joined", room, position });
   }
@@ -220,8 +222,8 @@ export class Member {
   /** The others stand there. */
   #compare(room: string, stands_at: number, is_joined: boolean): void {
     const position = this.positions.of(room);
-    this.positions.begin(room, stands_at);
-    if (is_joined) this.#enter(room, stands_at);
+    if (stands_at > 0) this.positions.begin(room, stands_at);
+    if (is_joined) this.#enter(room);
     if (position !== null && position < stands_at) this.#read(room, stands_at);
   }
 

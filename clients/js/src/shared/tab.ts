@@ -46,6 +46,9 @@ export class Tab {
   #was_late = false;
   #is_stealing = false;
   #request_at = Infinity;
+  #lead_at = Infinity;
+  /** It was away, and what was said meanwhile is lost. */
+  #is_back = false;
   /** When the machine is opened that was made for all. */
   #begin_at = Infinity;
   #retry_at = Infinity;
@@ -84,14 +87,16 @@ export class Tab {
   // --- what the surroundings say
 
   granted(): void {
-    if (this.role === "follower") this.#lead();
+    // What the one before said last may still come, and says what it had done.
+    this.#steal_at = Infinity;
+    if (this.role === "follower") this.#epoch === 0 ? this.#lead() : (this.#lead_at = this.around.now() + COUNCIL_MS);
     else if (this.role === "away") this.around.lock("release");
     this.#plan();
   }
 
   /** Another tab took the lock: this one was silent for too long. */
   robbed(): void {
-    if (this.role === "leader") this.#follow();
+    if (this.role === "leader" || this.#lead_at < Infinity) this.#follow();
     this.#plan();
   }
 
@@ -105,7 +110,10 @@ export class Tab {
   }
 
   resume(): void {
-    if (this.#is_open && this.role === "away") this.#follow();
+    if (this.#is_open && this.role === "away") {
+      this.#is_back = true;
+      this.#follow();
+    }
     this.#plan();
   }
 
@@ -122,6 +130,7 @@ export class Tab {
       this.#leader!.tick(now, this.id);
       if (now >= this.#begin_at) this.#begin();
     } else if (this.role === "follower") {
+      if (now >= this.#lead_at) return this.#lead(), this.#plan();
       if (now >= this.#request_at) this.#request();
       if (now >= this.#steal_at) this.#steal(now);
       else if (now >= this.#ask_at || now >= this.#retry_at) this.#ask(now);
@@ -162,7 +171,7 @@ export class Tab {
     this.role = role;
     this.#leader = this.#engine = null;
     this.#is_enrolled = false;
-    this.#begin_at = this.#ask_at = this.#steal_at = this.#request_at = this.#retry_at = Infinity;
+    this.#begin_at = this.#lead_at = this.#ask_at = this.#steal_at = this.#request_at = this.#retry_at = Infinity;
     // Nobody is told of this any more.
     engine?.handle({ type: "close" });
   }
@@ -186,17 +195,18 @@ export class Tab {
     const is_first = this.#epoch === 0;
     const { state, session } = member;
     this.role = "leader";
-    this.#ask_at = this.#steal_at = this.#request_at = Infinity;
+    this.#lead_at = this.#ask_at = this.#steal_at = this.#request_at = Infinity;
     // The newer connection is nobody's here: the session is left to it.
     const session_id = this.#epoch === this.#outrun_epoch ? null : (session?.session_id ?? null);
+    const taken = { stolen: this.#is_stealing, before: { epoch: this.#epoch, n: this.#told } };
     this.#epoch = Math.max(this.#epoch + 1, now);
     const machine = { rooms: member.places(), session_id, remembered: state?.transport ?? null };
     const engine = this.around.drive(machine, (event) => this.#engine === engine && this.#machine_told(event));
     this.#engine = engine;
-    this.#leader = new Leader(this.#epoch, engine, this.#is_stealing, () => member.torn, (words) => this.#post(words));
+    this.#leader = new Leader(this.#epoch, engine, taken, () => member.torn, (words) => this.#post(words));
     this.#told = 0;
     this.#leader.summon();
-    this.#enroll(this.#is_stealing);
+    this.#enroll(taken.stolen);
     this.#is_stealing = false;
     // A pause that the server asked for, or that is there for the others' sake, is not over because a tab was closed.
     this.#begin_at = Math.max(is_first ? now : now + COUNCIL_MS, this.#retry_at < Infinity ? this.#retry_at : 0);
@@ -244,7 +254,8 @@ export class Tab {
     const now = this.around.now();
     this.#is_enrolled = true;
     this.#said = 0;
-    const entries = this.member.hand_over(now, missed || now > this.#heard_at + SIGN_OF_LIFE_MS);
+    const entries = this.member.hand_over(now, missed || this.#is_back || now > this.#heard_at + SILENCE_MS + LATE_MS);
+    this.#is_back = false;
     this.#say({ type: "enroll", tab: this.id, places: this.member.places(), entries, heard_at: this.#heard_at || Infinity });
   }
 
@@ -260,16 +271,16 @@ export class Tab {
   #listen(words: LeadersWords): void {
     if (words.epoch < this.#epoch) return;
     const is_other = words.epoch > this.#epoch;
-    if (is_other && this.#leader) this.#follow();
-    this.#epoch = words.epoch;
+    if (is_other && (this.#leader || this.#lead_at < Infinity)) this.#follow();
     const now = this.around.now();
     this.#steal_at = Infinity;
     this.#was_late = false;
     this.#ask_at = Math.min(now + SILENCE_MS, this.#asked_at + SIGN_OF_LIFE_MS);
-    const has_hole = !is_other && words.n !== this.#told + (words.type === "tell" ? 1 : 0);
+    const has_hole = is_other ? this.#has_missed(words) : words.n !== this.#told + (words.type === "tell" ? 1 : 0);
     const is_asked = words.type === "lead" && (words.to ?? this.id) === this.id;
+    this.#epoch = words.epoch;
     this.#told = words.n;
-    if (is_other || has_hole || is_asked || !this.#is_enrolled) this.#enroll(has_hole || (words.type === "lead" && words.stolen === true));
+    if (is_other || has_hole || is_asked || !this.#is_enrolled) this.#enroll(has_hole);
     this.#heard_at = now;
     if ("to" in words && words.to !== this.id) return;
     if (words.type === "here") this.#latency_ms = words.latency_ms;
@@ -282,13 +293,20 @@ export class Tab {
     }
   }
 
+  /** Whether this tab may not have heard all of the one that had the connection before, or that one was not heard by all. */
+  #has_missed(words: LeadersWords): boolean {
+    if (words.type !== "lead") return true;
+    const { stolen, before } = words;
+    return stolen || before.epoch > this.#epoch || (before.epoch === this.#epoch && before.n > this.#told);
+  }
+
   #note(now: number, { retry_in_ms }: StateTold): void {
     this.#retry_at = retry_in_ms === undefined ? Infinity : now + retry_in_ms;
   }
 
   #plan(): void {
     const led = (): number => Math.min(this.#leader!.due_ms, this.#begin_at);
-    const followed = (): number => Math.min(this.#ask_at, this.#steal_at, this.#request_at, this.#retry_at);
+    const followed = (): number => Math.min(this.#lead_at, this.#ask_at, this.#steal_at, this.#request_at, this.#retry_at);
     this.around.alarm(this.role === "away" ? Infinity : this.role === "leader" ? led() : followed());
   }
 }

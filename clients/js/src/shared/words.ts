@@ -22,8 +22,11 @@ export interface Entry {
 
 /** By the tab that has the connection. `epoch` rises with each such tab, `n` with each thing that it tells. */
 export type LeadersWords =
-  /** Whoever shares, or the one tab that is named, says what it wants. `stolen`: the one before may live, and say what it was handed. */
-  | { type: "lead"; epoch: number; n: number; to?: string; stolen?: boolean }
+  /**
+   * Whoever shares, or the one tab that is named, says what it wants. `stolen`: the one before may live, and say what it was handed. `before`: the
+   * last that was heard of that one.
+   */
+  | { type: "lead"; epoch: number; n: number; to?: string; stolen: boolean; before: { epoch: number; n: number } }
   | { type: "tell"; epoch: number; n: number; to?: string; event: Told }
   /** A sign of life. */
   | { type: "here"; epoch: number; n: number; latency_ms: number | null }

@@ -19,7 +19,7 @@ function check(page, server, where) {
     const begin = (begins_at === 0 && ids[0] !== undefined && server.kept < Infinity ? ids[0] - 1 : begins_at) ?? Infinity;
     for (const { id } of server.stored.get(name) ?? []) {
       if (id <= begin || has.has(id)) continue;
-      assert.ok(gaps.some(({ after, before }) => after < id && (before === null || id < before)), `${here}: ${id} is missing and no gap says so`);
+      assert.ok(gaps.some(({ after, before }) => after < id && (before === null || id < before)), `${here}: ${id} is missing and no gap says so; it begins at ${begins_at} and was told ${JSON.stringify(told)}`);
     }
     assert.ok(begins_at !== null, `${here}: never told that it is in`);
   }

@@ -31,14 +31,14 @@ export class Browser {
   }
 
   /** Tasks of one page come in their order, and later. */
-  task(page, act, longest_ms = 4) {
-    page.busy_until = Math.max(page.busy_until, this.clock.now + Math.floor(this.random() * (longest_ms + 1)));
-    this.clock.at(page.busy_until, () => page.run(act));
+  task(page, act, may_be_lost = false) {
+    page.busy_until = Math.max(page.busy_until, this.clock.now + Math.floor(this.random() * 5));
+    this.clock.at(page.busy_until, () => page.run(act, may_be_lost));
   }
 
   post(from, words) {
     const copy = structuredClone(words);
-    for (const page of this.tabs) if (page !== from) this.task(page, () => page.tab.heard(structuredClone(copy)));
+    for (const page of this.tabs) if (page !== from) this.task(page, () => page.tab.heard(structuredClone(copy)), true);
   }
 
   lock(page, how) {
@@ -99,10 +99,10 @@ export class Page {
   }
 
   /** Now, or once the page is awake; never once it is gone. */
-  run(act) {
+  run(act, may_be_lost = false) {
     if (!this.browser.tabs.has(this)) return;
-    if (this.is_frozen) this.#waiting.push(act);
-    else act();
+    if (!this.is_frozen) act();
+    else if (!may_be_lost || !this.is_told || !this.loses_while_frozen) this.#waiting.push(act);
   }
 
   join(room, after = null) {
@@ -145,8 +145,7 @@ export class Page {
     this.is_frozen = false;
     const waiting = this.#waiting.splice(0);
     if (this.is_told) this.tab.resume();
-    // What was not handled while it was frozen may be lost, or come all at once.
-    for (const act of waiting) if (!this.loses_while_frozen || act.is_kept) act();
+    for (const act of waiting) act();
     this.tab.tick();
   }
 
