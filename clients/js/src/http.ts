@@ -3,6 +3,8 @@
 
 import type { ClientFrame, ServerFrame } from "./frames.js";
 import { is_loss } from "./history.js";
+import { is_own_room } from "./positions.js";
+import { random_hex } from "./random.js";
 import type { Attempt } from "./transport.js";
 import type { Loss } from "./verdict.js";
 
@@ -37,7 +39,7 @@ export async function refusal(response: Response): Promise<Loss> {
 
 /** The rooms that a `hello` names, and the query that a stream or a poll names them with. */
 export function rooms_of({ rooms = [], positions = {} }: ClientFrame): string[] {
-  return [...(rooms as string[]), ...Object.keys(positions as object)].filter((room) => !room.startsWith("@"));
+  return [...(rooms as string[]), ...Object.keys(positions as object)].filter((room) => !is_own_room(room));
 }
 
 export function query_of(hello: ClientFrame, url: URL): URL {
@@ -110,7 +112,7 @@ export class CatchUp {
   ) {
     this.#positions = { ...(attempt.hello.positions as Record<string, number> | undefined) };
     this.done = new Promise((resolve) => (this.#finish = resolve));
-    for (const room of rooms_of(attempt.hello)) if (room in this.#positions) this.#held.set(room, []);
+    for (const room of Object.keys(this.#positions)) this.#held.set(room, []);
     if (this.#held.size === 0) this.#finish();
   }
 
@@ -119,15 +121,19 @@ export class CatchUp {
     const room = frame.room ?? "";
     const held = this.#held.get(room);
     if (frame.type === "gap" && (frame.before ?? Infinity) <= (this.#told.get(room) ?? -1)) return;
-    if (!held) this.attempt.frame(frame);
-    else if (frame.type === "joined") void this.#catch_up(room, frame);
+    if (frame.type === "session") {
+      this.attempt.frame(frame);
+      // The user's own room comes with the session: nothing tells from where on its messages follow.
+      for (const own of [...this.#held.keys()].filter(is_own_room)) void this.#catch_up(own, null);
+    } else if (!held) this.attempt.frame(frame);
+    else if (frame.type === "joined") void this.#catch_up(room, frame.last_message_id ?? 0);
     else if (held.length < HELD_FRAMES_MAX) held.push(frame);
     else this.attempt.lost({});
   }
 
-  async #catch_up(room: string, joined: ServerFrame): Promise<void> {
+  async #catch_up(room: string, end: number | null): Promise<void> {
     try {
-      await this.#read(room, joined.last_message_id ?? 0);
+      await this.#read(room, end);
     } catch {
       if (!this.signal.aborted) this.attempt.lost({});
       return;
@@ -139,24 +145,41 @@ export class CatchUp {
     if (this.#held.size === 0) this.#finish();
   }
 
-  /** Reads at least up to `end`, from where on messages follow by themselves. */
-  async #read(room: string, end: number): Promise<void> {
-    let messages;
-    do {
+  /** Reads at least up to `end`, from where on messages follow by themselves; up to the last message if that is not known. */
+  async #read(room: string, end: number | null): Promise<void> {
+    for (;;) {
       const after = this.#positions[room]!;
       const page = await this.#page(room, after);
-      messages = page.messages ?? [];
-      const before = messages[0]?.id ?? end + 1;
-      const has_lost = is_loss(page, after, before);
-      this.#positions[room] = messages.at(-1)?.id ?? Math.max(after, end);
+      const messages = page.messages ?? [];
+      const stand = Math.max(after, end ?? 0);
+      const before = messages[0]?.id ?? stand + 1;
+      const loss = is_loss(page, after, before) ? await this.#judge(room, after, before) : null;
+      const position = (this.#positions[room] = messages.at(-1)?.id ?? stand);
       if (this.signal.aborted) return;
-      this.attempt.frame({ type: "restore", room, messages, last_message_id: this.#positions[room]!, recovered: !has_lost });
-      if (has_lost) this.attempt.frame({ type: "gap", room, after, before, reason: "expired" });
-    } while (messages.length > 0 && this.#positions[room]! < end);
+      this.attempt.frame({ type: "restore", room, messages, last_message_id: position, recovered: !loss });
+      if (loss) this.attempt.frame(loss);
+      if (messages.length === 0 || (end === null ? page.complete : position >= end)) return;
+    }
   }
 
-  async #page(room: string, after: number): Promise<ServerFrame> {
-    const url = new URL(`rooms/${encodeURIComponent(room)}/messages?after=${after}&limit=${PAGE_MESSAGES}`, this.attempt.base);
+  /**
+   * A page that is merely full is as incomplete as one that lacks something. What the server makes of the position tells a poll that goes on
+   * from there: its first word is the gap, if there is one. A user's own room has no polls.
+   */
+  async #judge(room: string, after: number, before: number): Promise<ServerFrame | null> {
+    const told: ServerFrame = { type: "gap", room, after, before, reason: "expired" };
+    if (is_own_room(room)) return told;
+    const url = new URL(`poll/${random_hex()}?room=${encodeURIComponent(room)}&cursor=${after}&batch=1&timeout_s=0`, this.attempt.base);
+    const { data } = await this.#get(url);
+    const first: ServerFrame | undefined = (data as ServerFrame[])[0];
+    return first?.type === "gap" ? first : null;
+  }
+
+  #page(room: string, after: number): Promise<ServerFrame> {
+    return this.#get(new URL(`rooms/${encodeURIComponent(room)}/messages?after=${after}&limit=${PAGE_MESSAGES}`, this.attempt.base));
+  }
+
+  async #get(url: URL): Promise<any> {
     const response = await fetch(url, { headers: this.attempt.headers, signal: within(this.signal, ANSWER_TIMEOUT_MS) });
     if (!response.ok) throw new Error(`history: ${response.status}`);
     return response.json();

@@ -83,7 +83,7 @@ class Polls {
     // The session is told before anything that is in it. Being in these rooms already changes nothing; the answer says from where
     // on messages follow. One after the other: whoever joins while another request takes the session is told `superseded`.
     const rooms = rooms_of(this.attempt.hello);
-    this.attempt.frame({ type: "session", session_id, resumed, rooms: rooms.length > 0 ? rooms : ["lobby"], ping_interval_ms: SILENCE_MS, ...(node === null ? {} : { node }) });
+    this.#catch_up.pass({ type: "session", session_id, resumed, rooms: rooms.length > 0 ? rooms : ["lobby"], ping_interval_ms: SILENCE_MS, ...(node === null ? {} : { node }) });
     const known = (this.attempt.hello.positions ?? {}) as object;
     for (const room of rooms) if (room in known) void this.speaker.say({ type: "join", room });
     await this.speaker.last;
