@@ -57,6 +57,8 @@ class Machine:
         # A `restore` that lacked something, `(room, after, before)`: the next frame says why, or nobody does.
         self._unexplained: tuple[str, int, int | None] | None = None
         self._joins: dict[str, str] = {}
+        self._leaving: set[str] = set()  # The rooms of which it is not answered yet that they were left.
+        self._greeted: set[str] = set()  # The rooms that the last hello named.
         self._references = 0
         self._typing_at: dict[str, float] = {}
         self._quiet()
@@ -142,6 +144,7 @@ class Machine:
             positions=self.positions.known(),
             session_id=self.session_id,
         )
+        self._greeted = {*hello.get("rooms", []), *hello.get("positions", {})}
         self._is_connected = True
         self._out({"do": "connect", "transport": self.transport, "hello": hello})
 
@@ -155,6 +158,7 @@ class Machine:
         self._restart_ms = None
         self._is_restarting = self._is_ready_for_restart = False
         self._joins.clear()
+        self._leaving.clear()
         self._ping_interval_ms = frame.get("ping_interval_ms") or USUAL_PING_INTERVAL_MS
         self._heard()
         self._out({"do": "remember", "transport": self.transport})
@@ -162,12 +166,20 @@ class Machine:
         self._climb_at = NEVER if climb_at is None else climb_at
         self._tell({"type": "session", "session_id": self.session_id or "", "resumed": resumed, "node": frame.get("node")})
         self._tell_state("live")
+        # Only `joined` tells where a room begins, and what was joined since was not in the hello.
         for room in self.positions.unknown():
             self._say_join(room, None)
+        for room, position in self.positions.known().items():
+            if room in self._greeted or is_own_room(room):
+                continue
+            # The session may be in it, from where it stood: only who comes in names a position.
+            if room in (frame.get("rooms") or []):
+                self._say_leave(room, QUIET_REF)
+            self._say_join(room, position)
         # A hello that names no room is one to the lobby, and a session is in rooms that were left while it was away.
         for room in frame.get("rooms") or []:
             if room not in self.positions and not is_own_room(room):
-                self._say({"type": "leave", "room": room, "ref": QUIET_REF})
+                self._say_leave(room, QUIET_REF)
         self._forget_unsure(resumed)
         self._say_all()
 
@@ -314,7 +326,13 @@ class Machine:
 
     def _leave(self, room: str) -> None:
         if self.positions.leave(room) and self.phase == "live" and not is_own_room(room):
-            self._say({"type": "leave", "room": room})
+            self._say_leave(room)
+
+    def _say_leave(self, room: str, ref: str | None = None) -> None:
+        self._leaving.add(room)
+        # Their answers come before the one to this.
+        self._joins = {joining: joined for joining, joined in self._joins.items() if joined != room}
+        self._say({"type": "leave", "room": room, **_known(ref=ref)})
 
     def _send(self, ref: str, frame: Frame) -> None:
         is_closed = self.phase == "closed"
@@ -386,6 +404,8 @@ class Machine:
         match frame.get("type"):
             case "session":
                 self._settle_in(frame)
+            case "restore" | "message" | "gap" if room in self._leaving:
+                pass  # It was on its way when the room was left; if it is wanted again by now, it begins with what follows.
             case "restore":
                 self._restore(room, frame)
             case "message":
@@ -395,6 +415,7 @@ class Machine:
             case "joined":
                 self._joined(room, frame)
             case "left":
+                self._leaving.discard(room)
                 if ref != QUIET_REF:
                     self._tell({"type": "left", "room": room})
             case "ack":
@@ -443,7 +464,10 @@ class Machine:
             self._gap(*unexplained, "expired")
 
     def _joined(self, room: str, frame: Frame) -> None:
-        self._joins.pop(frame.get("ref") or "", None)
+        if self._joins.pop(frame.get("ref") or "", None) is not None:
+            self._leaving.discard(room)
+        if room in self._leaving:
+            return
         self.positions.begin(room, frame.get("last_message_id") or 0)
         if room in self.positions:
             self._tell({"type": "joined", "room": room})
