@@ -22,6 +22,7 @@ globalThis.begin = ({ room, after, ...options }) => {
   joined.on("gap", (gap) => told.gaps.push(gap));
   globalThis.say = (text) => joined.send(text).then((id) => told.acks.push({ id, text }), ({ code }) => told.refused.push({ code, text }));
 };
+globalThis.say_it = (text) => void globalThis.say(text);
 globalThis.look = () => ({ ...globalThis.told, state: globalThis.client.state.state, role: globalThis.client.role });
 `;
 
@@ -50,9 +51,11 @@ export async function open_context(t, browser, url) {
 
 /** A page with a client in a room. */
 export class ClientPage {
-  static async open(context, url, options = {}) {
+  /** `clock`: its clock can be moved. */
+  static async open(context, url, { clock = false, ...options } = {}) {
     const tab = new ClientPage();
     tab.page = await context.newPage();
+    if (clock) await tab.page.clock.install();
     tab.complaints = [];
     tab.page.on("pageerror", (error) => tab.complaints.push(String(error)));
     // From the server itself: what a test makes up counts as from elsewhere, from where Chromium lets no WebSocket reach this machine.
