@@ -4,7 +4,7 @@
 import { Driver, type Connection, type TokenSource } from "./driver.js";
 import { Listeners, type Unsubscribe } from "./events.js";
 import type { ServerFrame } from "./frames.js";
-import { machine_defaults, type MachineOptions, type Phase, type StateTold, type Told } from "./machine.js";
+import { machine_defaults, type MachineOptions, type Phase, type StateTold, type Told } from "./words.js";
 import { random_hex } from "./random.js";
 import { as_message, Room, type Gap, type Message, type RoomEvents, type Voice } from "./room.js";
 import type { Shared, SharedConnection } from "./shared/browser.js";

@@ -2,9 +2,10 @@
 // link that is up. Refuses to decide anything; the machine does.
 
 import type { ServerFrame } from "./frames.js";
-import { Machine, type Command, type MachineEvent, type MachineOptions, type Told } from "./machine.js";
+import { Machine } from "./machine.js";
 import type { Link, Transport } from "./transport.js";
 import type { Loss } from "./verdict.js";
+import type { Command, MachineEvent, MachineOptions, Told } from "./words.js";
 
 /** Gives the token, now or later. */
 export type TokenSource = () => string | Promise<string>;

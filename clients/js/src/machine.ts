@@ -2,119 +2,18 @@
 // session, the positions and the queue, which outlive every connection. docs/client-spec.md is its rule and clients/vectors its
 // test. Refuses to know how a transport works, what a tab is, and what time it is.
 
-import { Backoff, backoff_defaults, type BackoffOptions } from "./backoff.js";
+import { Backoff } from "./backoff.js";
 import type { ClientFrame, MessageFrame, ServerFrame } from "./frames.js";
 import { is_own_room, Positions } from "./positions.js";
 import { Queue, type Waiting } from "./queue.js";
-import { is_passing, is_servers_word, verdict, type Loss } from "./verdict.js";
-
-export type Phase = "idle" | "connecting" | "live" | "waiting" | "closed";
-
-export interface MachineOptions extends BackoffOptions {
-  /** From the one that is wanted most to the last resort. */
-  transports: string[];
-  /** The one that worked last time. */
-  remembered: string | null;
-  rooms: Record<string, number | null>;
-  /** A session to go on with, that another machine had. */
-  session_id: string | null;
-  user_id: string | null;
-  /** Whether a token has to be asked for before connecting. */
-  has_token: boolean;
-  /** Time for an attempt to bring a session; with another transport to try, and with none. */
-  probe_ms: number;
-  attempt_ms: number;
-  /** Time for an answer to a ping, usually and when there is cause for doubt. */
-  answer_ms: number;
-  doubt_ms: number;
-  /** No two attempts that an event brings forward are closer than this. */
-  eager_ms: number;
-  queue_max: number;
-  /** Within this time a message may be said again under its `ref`. */
-  repeat_ms: number;
-  resend_ms: number;
-  typing_ms: number;
-  climb_ms: number;
-  climb_longest_ms: number;
-  token_margin_ms: number;
-  token_retry_ms: number;
-}
-
-export const machine_defaults: MachineOptions = {
-  ...backoff_defaults,
-  transports: ["websocket"],
-  remembered: null,
-  rooms: {},
-  session_id: null,
-  user_id: null,
-  has_token: false,
-  probe_ms: 5_000,
-  attempt_ms: 10_000,
-  answer_ms: 10_000,
-  doubt_ms: 3_000,
-  eager_ms: 1_000,
-  queue_max: 100,
-  repeat_ms: 240_000,
-  resend_ms: 1_000,
-  typing_ms: 3_000,
-  climb_ms: 60_000,
-  climb_longest_ms: 600_000,
-  token_margin_ms: 60_000,
-  token_retry_ms: 5_000,
-};
-
-export type MachineEvent =
-  | { type: "open" | "close" | "tick" | "heard" | "doubt" | "nudge" | "token_failed" }
-  | { type: "interrupt"; wait_ms: number }
-  | { type: "use"; transports: string[] }
-  | { type: "join"; room: string; after?: number | null }
-  | { type: "leave"; room: string }
-  | { type: "send"; ref: string; frame: ClientFrame; said_at?: number | null }
-  | { type: "withdraw"; ref: string }
-  | { type: "mention"; frame: ClientFrame }
-  | { type: "typing" | "typing_stop"; room: string }
-  | { type: "frame"; frame: ServerFrame }
-  | ({ type: "lost" } & Loss)
-  | { type: "token"; token: string; expires_at_ms?: number | null }
-  | { type: "probed"; transport: string; ok: boolean };
-
-export interface StateTold {
-  type: "state";
-  state: Phase;
-  transport: string;
-  retry_in_ms?: number;
-  reason?: string;
-  code?: string | number;
-}
-
-/** What the application is told. `after` is the position before, `position` the one after it. */
-export type Told =
-  | StateTold
-  | { type: "session"; session_id: string; resumed: boolean; node: string | null }
-  | { type: "message"; room: string; message: MessageFrame; recovered: boolean; after: number }
-  | { type: "restored"; room: string; messages: number; recovered: boolean; after: number; position: number }
-  | { type: "gap"; room: string; after: number; before: number | null; reason: string }
-  | { type: "joined"; room: string; position: number }
-  | { type: "left"; room: string }
-  | { type: "ack"; ref: string; id: number }
-  | { type: "answer"; ref: string; frame: ServerFrame }
-  | { type: "refused"; ref: string; code: string; message: string }
-  | { type: "error"; code: string; message: string; room?: string }
-  | { type: "restart"; reconnect_after_ms: number }
-  | { type: "frame"; frame: ServerFrame };
-
-export type Command =
-  | { do: "connect"; transport: string; hello: ClientFrame }
-  | { do: "drop" | "ask_token" }
-  | { do: "say"; frame: ClientFrame }
-  | { do: "probe" | "remember"; transport: string }
-  | { do: "tell"; event: Told };
+import { is_passing, verdict, type Loss } from "./verdict.js";
+import { Ways } from "./ways.js";
+import { machine_defaults, type Command, type MachineEvent, type MachineOptions, type Phase, type StateTold, type Told } from "./words.js";
 
 const NEVER = Infinity;
 const REFRESH_REF = "refresh";
 const QUIET_REF = "quiet";
 const USUAL_PING_INTERVAL_MS = 25_000;
-const FAILURES_OF_A_PROVEN_TRANSPORT = 3;
 
 export class Machine {
   readonly positions = new Positions();
@@ -126,11 +25,7 @@ export class Machine {
   #queue: Queue;
   #now = 0;
 
-  #index: number;
-  #failures = 0;
-  #proven = new Set<string>();
-  #climb_wait_ms: number;
-  #probing = false;
+  #ways: Ways;
 
   #token: string | null = null;
   #is_asking = false;
@@ -170,13 +65,12 @@ export class Machine {
     this.session_id = this.#options.session_id;
     this.#backoff = new Backoff(this.#options);
     this.#queue = new Queue(this.#options.queue_max);
-    this.#climb_wait_ms = this.#options.climb_ms;
-    this.#index = Math.max(0, this.#options.transports.indexOf(this.#options.remembered ?? ""));
+    this.#ways = new Ways(this.#options);
     for (const [room, after] of Object.entries(this.#options.rooms)) this.positions.join(room, after);
   }
 
   get transport(): string {
-    return this.#options.transports[this.#index]!;
+    return this.#ways.transport;
   }
 
   /** When `tick` is due, whatever else happens. */
@@ -222,8 +116,8 @@ export class Machine {
     this.#attempted_at = this.#now;
     this.#hinted = false;
     this.#tell_state("connecting");
-    const { has_token, transports, probe_ms, attempt_ms } = this.#options;
-    this.#deadline = this.#now + (transports.length > 1 ? probe_ms : attempt_ms);
+    const { has_token, probe_ms, attempt_ms } = this.#options;
+    this.#deadline = this.#now + (this.#ways.is_only ? attempt_ms : probe_ms);
     if (has_token && (this.#token === null || this.#is_asking || this.#now >= this.#refresh_at)) {
       this.#ask_token();
     } else {
@@ -259,8 +153,7 @@ export class Machine {
     this.#ping_interval_ms = frame.ping_interval_ms ?? USUAL_PING_INTERVAL_MS;
     this.#heard();
     this.out({ do: "remember", transport: this.transport });
-    if (this.#index > 0) this.#climb_at = this.#now + this.#climb_wait_ms;
-    this.#proven.add(this.transport);
+    this.#climb_at = this.#ways.worked(this.#now);
     this.#tell({ type: "session", session_id: this.session_id ?? "", resumed, node: frame.node ?? null });
     this.#tell_state("live");
     // Only `joined` tells where a room begins, and what was joined since was not in the hello.
@@ -288,7 +181,7 @@ export class Machine {
     if (then === "stop" || (then === "token" && !this.#options.has_token)) return this.#close(loss);
     if (then === "token") this.#token = null;
     // Without a token no transport was tried.
-    if (was_tried) this.#count_failure(loss, lasted_ms);
+    if (was_tried) this.#ways.failed(loss, lasted_ms, this.#restart_ms !== undefined);
     const hint_ms = this.#restart_ms ?? loss.retry_after_ms;
     this.#restart_ms = undefined;
     this.#hinted = hint_ms !== undefined;
@@ -330,46 +223,27 @@ export class Machine {
 
   /** Goes on over the first of these, with session and positions. */
   #use(transports: string[]): void {
-    this.#options.transports = transports;
-    this.#index = this.#failures = 0;
+    this.#ways.use(transports);
     if (this.phase === "idle" || this.phase === "closed") return;
     this.#explain(null);
     this.#abandon();
     this.#attempt();
   }
 
-  #count_failure(loss: Loss, lasted_ms: number): void {
-    const is_fault = !is_servers_word(loss) && this.#restart_ms === undefined && lasted_ms < this.#options.stable_ms;
-    this.#failures = is_fault ? this.#failures + 1 : 0;
-    const chances = this.#proven.has(this.transport) ? FAILURES_OF_A_PROVEN_TRANSPORT : 1;
-    if (!loss.buffered && this.#failures < chances) return;
-    this.#failures = 0;
-    this.#index = (this.#index + 1) % this.#options.transports.length;
-  }
-
-  #climb(from: number): void {
+  #climb(transport: string): void {
     this.#climb_at = NEVER;
-    this.#probing = true;
-    this.out({ do: "probe", transport: this.#options.transports[from]! });
+    this.out({ do: "probe", transport });
   }
 
   #probed(transport: string, ok: boolean): void {
-    const index = this.#options.transports.indexOf(transport);
-    if (!this.#probing || this.phase !== "live" || index < 0 || index >= this.#index) {
-      this.#probing = false;
-      return;
-    }
-    this.#probing = false;
-    if (ok) {
+    const then = this.#ways.probed(transport, ok, this.phase === "live");
+    if (then === "taken") {
       this.#abandon();
-      this.#index = index;
-      this.#failures = 0;
       this.#attempt();
-    } else if (index + 1 < this.#index) {
-      this.#climb(index + 1);
-    } else {
-      this.#climb_wait_ms = Math.min(this.#climb_wait_ms * 2, this.#options.climb_longest_ms);
-      this.#climb_at = this.#now + this.#climb_wait_ms;
+    } else if (then === "later") {
+      this.#climb_at = this.#ways.worked(this.#now);
+    } else if (then !== "ignored") {
+      this.#climb(then.next);
     }
   }
 
@@ -384,7 +258,7 @@ export class Machine {
     if (now >= this.#retry_at) return this.#attempt();
     if (now >= this.#silent_at) this.#ask_for_life(this.#options.answer_ms);
     if (now >= this.#resend_at) this.#say_all();
-    if (now >= this.#climb_at) this.#climb(0);
+    if (now >= this.#climb_at) this.#climb(this.#ways.climb());
   }
 
   #heard(): void {

@@ -2,7 +2,7 @@
 // of the page. Owns all of these. Refuses to decide anything; the tab does.
 
 import { Driver, type Connection, type DriverOptions } from "../driver.js";
-import type { MachineEvent } from "../machine.js";
+import type { MachineEvent } from "../words.js";
 import { Tab, type Surroundings } from "./tab.js";
 
 /** The machine of one tab speaks for all: each may have as much waiting as a tab alone, and together so many times as much. */

@@ -3,7 +3,7 @@
 // Refuses to know who the members are beyond their names, and what becomes of what it tells.
 
 import type { Engine } from "../driver.js";
-import type { MachineEvent, StateTold, Told } from "../machine.js";
+import type { MachineEvent, StateTold, Told } from "../words.js";
 import { is_own_room } from "../positions.js";
 import { FORGET_MS, MEMBERS_MAX, type Entry, type GapTold, type LeadersWords, type MembersWords, type Places, type SessionTold } from "./words.js";
 

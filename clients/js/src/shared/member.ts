@@ -4,7 +4,7 @@
 
 import type { ClientFrame, ServerFrame } from "../frames.js";
 import { is_loss } from "../history.js";
-import type { MachineEvent, StateTold, Told } from "../machine.js";
+import type { MachineEvent, StateTold, Told } from "../words.js";
 import { is_own_room, Positions } from "../positions.js";
 import { HELD_MAX, PAGE_MESSAGES, TORN_MAX, type Entry, type GapTold, type LeadersWords, type Places, type SessionTold } from "./words.js";
 

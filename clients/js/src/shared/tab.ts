@@ -3,7 +3,7 @@
 // channel and lock are its surroundings', so that a simulation can be these. Refuses to know what a browser is.
 
 import type { Engine } from "../driver.js";
-import type { MachineEvent, MachineOptions, StateTold, Told } from "../machine.js";
+import type { MachineEvent, MachineOptions, StateTold, Told } from "../words.js";
 import { random_hex } from "../random.js";
 import { Leader } from "./leader.js";
 import { Member } from "./member.js";

@@ -2,7 +2,7 @@
 // would not.
 
 import type { ClientFrame } from "../frames.js";
-import type { MachineEvent, StateTold, Told } from "../machine.js";
+import type { MachineEvent, StateTold, Told } from "../words.js";
 
 /** Rooms by name, and where the tab stands in each; `null` while it does not know. */
 export type Places = Record<string, number | null>;
