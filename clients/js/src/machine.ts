@@ -3,8 +3,9 @@
 // test. Refuses to know how a transport works, what a tab is, and what time it is.
 
 import { Backoff } from "./backoff.js";
-import type { ClientFrame, MessageFrame, ServerFrame } from "./frames.js";
-import { is_own_room, Positions } from "./positions.js";
+import type { ClientFrame, ServerFrame } from "./frames.js";
+import { Places, QUIET_REF } from "./places.js";
+import type { Positions } from "./positions.js";
 import { Queue, type Waiting } from "./queue.js";
 import { is_passing, verdict, type Loss } from "./verdict.js";
 import { Ways } from "./ways.js";
@@ -12,11 +13,9 @@ import { machine_defaults, type Command, type MachineEvent, type MachineOptions,
 
 const NEVER = Infinity;
 const REFRESH_REF = "refresh";
-const QUIET_REF = "quiet";
 const USUAL_PING_INTERVAL_MS = 25_000;
 
 export class Machine {
-  readonly positions = new Positions();
   phase: Phase = "idle";
   session_id: string | null;
 
@@ -26,6 +25,7 @@ export class Machine {
   #now = 0;
 
   #ways: Ways;
+  #places = new Places((frame) => this.#say(frame), (event) => this.#tell(event));
 
   #token: string | null = null;
   #is_asking = false;
@@ -40,14 +40,6 @@ export class Machine {
   #is_restarting = false;
   #is_ready_for_restart = false;
   #hinted = false;
-  /** A `restore` that lacked something: the next frame says why, or nobody does. */
-  #unexplained: { room: string; after: number; before: number | null } | null = null;
-  #joins = new Map<string, string>();
-  /** The rooms of which it is not answered yet that they were left. */
-  #leaving = new Set<string>();
-  /** The rooms that the last hello named. */
-  #greeted = new Set<string>();
-  #references = 0;
   #typing_at = new Map<string, number>();
 
   #deadline = NEVER;
@@ -67,6 +59,10 @@ export class Machine {
     this.#queue = new Queue(this.#options.queue_max);
     this.#ways = new Ways(this.#options);
     for (const [room, after] of Object.entries(this.#options.rooms)) this.positions.join(room, after);
+  }
+
+  get positions(): Positions {
+    return this.#places.positions;
   }
 
   get transport(): string {
@@ -126,15 +122,11 @@ export class Machine {
   }
 
   #connect(): void {
-    const rooms = this.positions.unknown();
-    const positions = this.positions.known();
     const hello: ClientFrame = { type: "hello" };
     if (this.#token !== null) hello.token = this.#token;
     if (this.#options.user_id !== null) hello.user_id = this.#options.user_id;
-    if (rooms.length > 0) hello.rooms = rooms;
-    if (Object.keys(positions).length > 0) hello.positions = positions;
+    Object.assign(hello, this.#places.greet());
     if (this.session_id !== null) hello.session_id = this.session_id;
-    this.#greeted = new Set([...rooms, ...Object.keys(positions)]);
     this.#is_connected = true;
     this.out({ do: "connect", transport: this.transport, hello });
   }
@@ -148,25 +140,13 @@ export class Machine {
     this.#deadline = NEVER;
     this.#restart_ms = undefined;
     this.#is_restarting = this.#is_ready_for_restart = false;
-    this.#joins.clear();
-    this.#leaving.clear();
     this.#ping_interval_ms = frame.ping_interval_ms ?? USUAL_PING_INTERVAL_MS;
     this.#heard();
     this.out({ do: "remember", transport: this.transport });
     this.#climb_at = this.#ways.worked(this.#now);
     this.#tell({ type: "session", session_id: this.session_id ?? "", resumed, node: frame.node ?? null });
     this.#tell_state("live");
-    // Only `joined` tells where a room begins, and what was joined since was not in the hello.
-    for (const [room, position] of Object.entries(this.positions.all())) {
-      if (position !== null && this.#greeted.has(room)) continue;
-      // The session may be in it, from where it stood: only who comes in names a position.
-      if (position !== null && frame.rooms?.includes(room) && !is_own_room(room)) this.#say_leave(room, QUIET_REF);
-      this.#say_join(room, position);
-    }
-    // A hello that names no room is one to the lobby, and a session is in rooms that were left while it was away.
-    for (const room of frame.rooms ?? []) {
-      if (!this.positions.has(room) && !is_own_room(room)) this.#say_leave(room, QUIET_REF);
-    }
+    this.#places.settle_in(frame.rooms ?? []);
     this.#forget_unsure(resumed);
     this.#say_all();
   }
@@ -175,7 +155,7 @@ export class Machine {
     if (!this.#is_connected && this.phase !== "connecting") return;
     const lasted_ms = this.phase === "live" ? this.#now - this.#live_at : 0;
     const was_tried = this.#is_connected;
-    this.#explain(null);
+    this.#places.explain(null);
     this.#abandon();
     const then = verdict(loss);
     if (then === "stop" || (then === "token" && !this.#options.has_token)) return this.#close(loss);
@@ -203,7 +183,7 @@ export class Machine {
 
   #interrupt(wait_ms: number): void {
     if (this.phase === "idle" || this.phase === "closed") return;
-    this.#explain(null);
+    this.#places.explain(null);
     this.#abandon();
     this.#hinted = true;
     this.#wait(wait_ms, {});
@@ -225,7 +205,7 @@ export class Machine {
   #use(transports: string[]): void {
     this.#ways.use(transports);
     if (this.phase === "idle" || this.phase === "closed") return;
-    this.#explain(null);
+    this.#places.explain(null);
     this.#abandon();
     this.#attempt();
   }
@@ -315,27 +295,12 @@ export class Machine {
   // --- what the application says
 
   #join(room: string, after: number | null): void {
-    if (!this.positions.join(room, after) || this.phase !== "live") return;
-    this.#say_join(room, after);
-  }
-
-  #say_join(room: string, after: number | null): void {
-    if (is_own_room(room)) return;
-    const ref = `j${++this.#references}`;
-    this.#joins.set(ref, room);
-    this.#say({ type: "join", room, ...(after === null ? {} : { last_message_id: after }), ref });
+    if (this.positions.join(room, after) && this.phase === "live") this.#places.join(room, after);
   }
 
   #leave(room: string): void {
     this.#typing_at.delete(room);
-    if (this.positions.leave(room) && this.phase === "live" && !is_own_room(room)) this.#say_leave(room);
-  }
-
-  #say_leave(room: string, ref?: string): void {
-    this.#leaving.add(room);
-    // Their answers come before the one to this.
-    for (const [ref, joining] of this.#joins) if (joining === room) this.#joins.delete(ref);
-    this.#say({ type: "leave", room, ...(ref === undefined ? {} : { ref }) });
+    if (this.positions.leave(room) && this.phase === "live") this.#places.leave(room);
   }
 
   #send(ref: string, frame: ClientFrame, said_at: number | null): void {
@@ -406,18 +371,11 @@ export class Machine {
 
   #frame(frame: ServerFrame): void {
     if (!this.#is_connected) return;
-    this.#explain(frame);
+    this.#places.explain(frame);
     if (this.phase === "live") this.#heard();
-    const room = frame.room ?? "";
+    if (this.#places.frame(frame)) return;
     switch (frame.type) {
       case "session": return this.#settle_in(frame);
-      case "restore": return this.#is_stale(room) ? undefined : this.#restore(room, frame);
-      case "message": return void (this.#is_stale(room) || this.#deliver(room, frame as MessageFrame, false));
-      case "gap": return this.#is_stale(room) ? undefined : this.#gap(room, frame.after ?? 0, frame.before ?? null, frame.reason ?? "expired");
-      case "joined": return this.#joined(room, frame);
-      case "left":
-        this.#leaving.delete(room);
-        return frame.ref === QUIET_REF ? undefined : this.#tell({ type: "left", room });
       case "ack": return this.#acknowledged(frame);
       case "error": return this.#refused(frame);
       case "server_restart": return this.#restart(frame.reconnect_after_ms ?? 0);
@@ -426,57 +384,12 @@ export class Machine {
     }
   }
 
-  /** It was on its way when the room was left; if it is wanted again by now, it begins with what follows. */
-  #is_stale(room: string): boolean {
-    return this.#leaving.has(room);
-  }
-
-  #restore(room: string, { messages = [], last_message_id, recovered = true }: ServerFrame): void {
-    const after = this.positions.of(room);
-    const first = messages[0]?.id;
-    // Position 0 asks for all there is, and has lost nothing.
-    if (!recovered && after !== null && after > 0) this.#unexplained = { room, after, before: first ?? null };
-    if (after === null && first !== undefined) this.positions.begin(room, first - 1);
-    const fresh = messages.filter((message) => this.#deliver(room, message, true));
-    const reached = this.positions.of(room) ?? last_message_id ?? 0;
-    this.positions.advance(room, last_message_id ?? 0);
-    const position = this.positions.of(room);
-    if (position !== null) this.#tell({ type: "restored", room, messages: fresh.length, recovered, after: reached, position });
-  }
-
-  #deliver(room: string, message: MessageFrame, recovered: boolean): boolean {
-    const after = this.positions.of(room) ?? message.id - 1;
-    if (!this.positions.accept(room, message.id)) return false;
-    this.#tell({ type: "message", room, message, recovered, after });
-    return true;
-  }
-
-  #gap(room: string, after: number, before: number | null, reason: string): void {
-    if (this.positions.accept_gap(room, after, before, reason)) this.#tell({ type: "gap", room, after, before, reason });
-  }
-
-  /** Something was missing and the frame that follows does not say what: then this client says it. */
-  #explain(frame: ServerFrame | null): void {
-    const open = this.#unexplained;
-    this.#unexplained = null;
-    if (open && !(frame?.type === "gap" && frame.room === open.room)) this.#gap(open.room, open.after, open.before, "expired");
-  }
-
-  #joined(room: string, { last_message_id, ref }: ServerFrame): void {
-    if (this.#joins.delete(ref ?? "")) this.#leaving.delete(room);
-    if (this.#is_stale(room)) return;
-    this.positions.begin(room, last_message_id ?? 0);
-    const position = this.positions.of(room);
-    if (position !== null) this.#tell({ type: "joined", room, position });
-  }
-
   #acknowledged({ ref, id }: ServerFrame): void {
     if (this.#queue.settle(ref)) this.#tell({ type: "ack", ref: ref!, id: id ?? 0 });
     this.#acknowledge_restart();
   }
 
   #refused({ ref, code = "internal", message = "" }: ServerFrame): void {
-    const joining = this.#joins.get(ref ?? "");
     if (this.phase !== "live") {
       if (code === "session_unknown") this.session_id = null;
       this.#lost({ error: code, reason: message });
@@ -488,9 +401,8 @@ export class Machine {
       this.#refuse({ ref: ref! }, code, message);
       this.#acknowledge_restart();
     } else {
-      this.#joins.delete(ref ?? "");
-      if (joining !== undefined) this.positions.leave(joining);
-      this.#tell({ type: "error", code, message, ...(joining === undefined ? {} : { room: joining }) });
+      const room = this.#places.refused(ref);
+      this.#tell({ type: "error", code, message, ...(room === undefined ? {} : { room }) });
     }
   }
 
