@@ -7,6 +7,7 @@ import type { ClientFrame, ServerFrame } from "./frames.js";
 import { Places, QUIET_REF } from "./places.js";
 import type { Positions } from "./positions.js";
 import { Queue, type Waiting } from "./queue.js";
+import { Typing } from "./typing.js";
 import { is_passing, verdict, type Loss } from "./verdict.js";
 import { Ways } from "./ways.js";
 import { machine_defaults, type Command, type MachineEvent, type MachineOptions, type Phase, type StateTold, type Told } from "./words.js";
@@ -40,7 +41,7 @@ export class Machine {
   #is_restarting = false;
   #is_ready_for_restart = false;
   #hinted = false;
-  #typing_at = new Map<string, number>();
+  #typing: Typing;
 
   #deadline = NEVER;
   #silent_at = NEVER;
@@ -56,8 +57,9 @@ export class Machine {
     this.#options = { ...machine_defaults, ...options };
     this.session_id = this.#options.session_id;
     this.#backoff = new Backoff(this.#options);
-    this.#queue = new Queue(this.#options.queue_max);
+    this.#queue = new Queue(this.#options.queue_max, this.#options.repeat_ms);
     this.#ways = new Ways(this.#options);
+    this.#typing = new Typing(this.#options.typing_ms);
     for (const [room, after] of Object.entries(this.#options.rooms)) this.positions.join(room, after);
   }
 
@@ -91,8 +93,8 @@ export class Machine {
       case "send": return this.#send(event.ref, event.frame, event.said_at ?? null);
       case "withdraw": return void this.#queue.settle(event.ref);
       case "mention": return this.#mention(event.frame);
-      case "typing": return this.#typing(event.room);
-      case "typing_stop": return this.#typing_stop(event.room);
+      case "typing": return this.#type(event.room);
+      case "typing_stop": return this.#typing.ceased(event.room) ? this.#mention({ type: "typing_stop", room: event.room }) : undefined;
       case "frame": return this.#frame(event.frame);
       case "lost": return this.#lost(event);
       case "token": return this.#take_token(event.token, event.expires_at_ms ?? null);
@@ -147,7 +149,7 @@ export class Machine {
     this.#tell({ type: "session", session_id: this.session_id ?? "", resumed, node: frame.node ?? null });
     this.#tell_state("live");
     this.#places.settle_in(frame.rooms ?? []);
-    this.#forget_unsure(resumed);
+    for (const entry of this.#queue.begin(resumed, this.#now)) this.#refuse_unsure(entry);
     this.#say_all();
   }
 
@@ -299,7 +301,7 @@ export class Machine {
   }
 
   #leave(room: string): void {
-    this.#typing_at.delete(room);
+    this.#typing.ceased(room);
     if (this.positions.leave(room) && this.phase === "live") this.#places.leave(room);
   }
 
@@ -310,9 +312,9 @@ export class Machine {
       const code = this.phase === "closed" ? "closed" : "queue_full";
       return this.#refuse({ ref }, code, "It was not taken: too much waits already, or the client is closed.");
     }
-    if (frame.type === "message") this.#typing_at.delete(frame.room ?? "");
+    if (frame.type === "message") this.#typing.ceased(frame.room ?? "");
     if (this.phase !== "live") return;
-    if (this.#is_unsure(entry, true)) this.#refuse_unsure(entry);
+    if (this.#queue.is_unsure(entry, true, this.#now)) this.#refuse_unsure(entry);
     // A server that restarts answers what it has; what is new waits for the next one.
     else if (!this.#is_restarting) this.#say_entry(entry);
   }
@@ -321,14 +323,8 @@ export class Machine {
     if (this.phase === "live") this.#say(frame);
   }
 
-  #typing(room: string): void {
-    if (this.phase !== "live" || this.#now - (this.#typing_at.get(room) ?? -NEVER) < this.#options.typing_ms) return;
-    this.#typing_at.set(room, this.#now);
-    this.#say({ type: "typing_start", room });
-  }
-
-  #typing_stop(room: string): void {
-    if (this.#typing_at.delete(room)) this.#mention({ type: "typing_stop", room });
+  #type(room: string): void {
+    if (this.phase === "live" && this.#typing.goes_on(room, this.#now)) this.#say({ type: "typing_start", room });
   }
 
   #say(frame: ClientFrame): void {
@@ -344,18 +340,6 @@ export class Machine {
     this.#resend_at = NEVER;
     if (this.phase !== "live" || this.#is_restarting) return;
     for (const entry of this.#queue.all()) this.#say_entry(entry);
-  }
-
-  #forget_unsure(resumed: boolean): void {
-    for (const entry of this.#queue.all()) {
-      if (this.#is_unsure(entry, resumed)) this.#refuse_unsure(entry);
-      else if (entry.frame.type !== "message") entry.said_at = null;
-    }
-  }
-
-  /** It may have been stored, and could be stored twice if it were said again. */
-  #is_unsure({ frame, said_at }: Waiting, resumed: boolean): boolean {
-    return frame.type === "message" && said_at !== null && (!resumed || this.#now - said_at >= this.#options.repeat_ms);
   }
 
   #refuse_unsure(entry: Waiting): void {
