@@ -1,7 +1,7 @@
-// Prints how a thousand clients come back from the storms of test/simulated/storm.mjs, as a table; each figure is the worst of so many
+// Prints how a thousand clients come back from the storms of simulated/storm.mjs, as a table; each figure is the worst of so many
 // seeds: `node clients/js/storm.mjs 20`.
 
-import { CLIENTS, SCENARIOS, storm } from "./test/simulated/storm.mjs";
+import { CLIENTS, SCENARIOS, storm } from "./simulated/storm.mjs";
 
 const seeds = Number(process.argv[2] ?? 10);
 const percent = (share) => `${(share * 100).toFixed(1)} %`;

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { CLIENTS, SCENARIOS, storm } from "./simulated/storm.mjs";
+import { CLIENTS, SCENARIOS, storm } from "../simulated/storm.mjs";
 
 const SEEDS = [1, 2, 3];
 const LEAST_MS = 100;

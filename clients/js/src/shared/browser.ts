@@ -4,6 +4,7 @@
 import { Driver, type Connection, type DriverOptions } from "../driver.js";
 import type { MachineEvent } from "../words.js";
 import { Tab, type Surroundings } from "./tab.js";
+import type { Words } from "./words.js";
 
 /** The machine of one tab speaks for all: each may have as much waiting as a tab alone, and together so many times as much. */
 const TABS_FULL_MAX = 10;
@@ -29,7 +30,7 @@ export class SharedConnection implements Connection {
     const around: Surroundings = {
       now: Date.now,
       random: Math.random,
-      post: (words) => this.#channel?.postMessage(words),
+      post: (words) => this.#post(words),
       lock: (how) => this.#lock(how),
       alarm: (at_ms) => {
         clearTimeout(this.#timer);
@@ -101,6 +102,15 @@ export class SharedConnection implements Connection {
   #tune_out(): void {
     this.#channel?.close();
     this.#channel = undefined;
+  }
+
+  #post(words: Words): void {
+    try {
+      this.#channel?.postMessage(words);
+    } catch {
+      // What an application sends may have functions in it, which JSON leaves out.
+      this.#channel?.postMessage(JSON.parse(JSON.stringify(words)));
+    }
   }
 
   #lock(how: "request" | "steal" | "release"): void {

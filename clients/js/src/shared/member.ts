@@ -135,6 +135,8 @@ export class Member {
         if (event.room === undefined || this.#forget(event.room)) this.tell(event);
         return;
       case "left": return;
+      // An answer to what another tab asked, or withdrew.
+      case "frame": return event.frame.ref === undefined ? this.tell(event) : undefined;
       default: return this.tell(event);
     }
   }

@@ -2,7 +2,7 @@
 // that follow from a seed. A tab can be opened, closed, killed and frozen. Refuses to check anything; it writes down what each
 // application was told.
 
-import { source } from "../../tool.mjs";
+import { source } from "../tool.mjs";
 import { chance, Clock } from "./chance.mjs";
 import { Server } from "./server.mjs";
 

@@ -1,7 +1,7 @@
 // A crowd of clients whose server goes away under all of them at once and comes back: as many machines, one clock, and chance from a seed.
 // Counts attempts. Refuses transports: an attempt takes its time and succeeds, or it does not.
 
-import { source } from "../../tool.mjs";
+import { source } from "../tool.mjs";
 import { chance, Clock } from "./chance.mjs";
 
 const { Machine } = await source("machine.ts");
