@@ -16,7 +16,7 @@ function check(page, server, where) {
     const gaps = told.filter(({ after }) => after !== undefined);
     const has = new Set(ids);
     // Position 0 asks for all that is kept.
-    const begin = (begins_at === 0 && ids[0] !== undefined && server.kept < Infinity ? ids[0] - 1 : begins_at) ?? Infinity;
+    const begin = (begins_at === 0 && ids[0] !== undefined && !server.kept_all ? ids[0] - 1 : begins_at) ?? Infinity;
     for (const { id } of server.stored.get(name) ?? []) {
       if (id <= begin || has.has(id)) continue;
       assert.ok(gaps.some(({ after, before }) => after < id && (before === null || id < before)), `${here}: ${id} is missing and no gap says so; it begins at ${begins_at} and was told ${JSON.stringify(told)}`);
@@ -47,7 +47,7 @@ function settle(browser, where) {
   }
 }
 
-export function live_through(seed, { kept, steps = 120, watch = () => {} }) {
+export function live_through(seed, { kept, crashes = false, steps = 120, watch = () => {} }) {
   const browser = new Browser(seed, { kept });
   watch(browser);
   const { random, clock, server } = browser;
@@ -71,6 +71,7 @@ export function live_through(seed, { kept, steps = 120, watch = () => {} }) {
     else if (luck < 0.74) for (const connection of server.connections) connection.cut({ code: 1006 });
     else if (luck < 0.76) browser.is_down = !browser.is_down;
     else if (luck < 0.77) server.sessions.clear();
+    else if (luck < 0.78 && crashes) server.crash();
     else server.publish(room, `other ${(texts += 1)}`);
     // Mostly all at once, sometimes after a while, seldom after longer than anybody waits.
     clock.run(random() < 0.6 ? Math.floor(random() * 15) : random() < 0.95 ? Math.floor(random() * 3_000) : Math.floor(random() * 400_000));

@@ -14,6 +14,7 @@ export class Server {
   constructor(clock, kept) {
     this.clock = clock;
     this.kept = kept;
+    this.kept_all = kept === Infinity;
   }
 
   /** A connection; `say` is called with each frame for it, `end` when the server ends it. */
@@ -26,6 +27,14 @@ export class Server {
   disconnect(connection) {
     this.connections.delete(connection);
     if (connection.session?.connection === connection) connection.session.connection = null;
+  }
+
+  /** It dies with its logs and its sessions, and another one begins. */
+  crash() {
+    this.kept_all = false;
+    this.rooms.clear();
+    this.sessions.clear();
+    for (const connection of this.connections) connection.cut({ code: 1006 });
   }
 
   publish(name, text) {

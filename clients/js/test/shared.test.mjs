@@ -16,8 +16,8 @@ test("tabs that come, go, crash and freeze are told every message once, in order
   for (let seed = FIRST; seed <= LAST; seed += 1) live_through(seed, { kept: Infinity });
 });
 
-test("also when the rooms keep little", () => {
-  for (let seed = FIRST; seed <= LAST; seed += 1) live_through(seed, { kept: 8 });
+test("also when the rooms keep little, and the server loses all it has", () => {
+  for (let seed = FIRST; seed <= LAST; seed += 1) live_through(seed, { kept: 8, crashes: true });
 });
 
 /** Two live tabs in a room, the one with the connection first. */

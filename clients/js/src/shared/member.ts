@@ -178,6 +178,8 @@ export class Member {
     this.positions.begin(room, event.after || (type === "message" ? event.message.id - 1 : event.position));
     if (position === null || type === "restored") this.#enter(room);
     if (type === "message") return void this.#deliver(event);
+    // A gap that is told of this restore comes after it.
+    if (!this.#recovered.get(room)?.messages) this.#recovered.set(room, { messages: 0, from: position ?? event.after });
     this.positions.advance(room, event.position);
     this.#restored(event);
   }
