@@ -173,7 +173,7 @@ export class Member {
     // Something between was told to others and not to this tab.
     if (position !== null && position < event.after) return this.#read(room, event.after, [event]);
     // What follows on position 0 is all that is kept, and proves nothing to whoever has more.
-    if (position && event.after === 0) return this.#read(room, null, [{ ...event, after: position }]);
+    if (position && event.after === 0) return this.#read(room, type === "message" ? event.message.id : event.position, [{ ...event, after: position }]);
     // Who wants it live does not begin at 0, which asks for all there is.
     this.positions.begin(room, event.after || (type === "message" ? event.message.id - 1 : event.position));
     if (position === null || type === "restored") this.#enter(room);
@@ -254,8 +254,7 @@ export class Member {
     const page: ServerFrame = event.frame;
     const messages = page.messages ?? [];
     const after = this.positions.of(room) ?? 0;
-    const end = Math.max(after, reading.end ?? 0);
-    const before = messages[0]?.id ?? end + 1;
+    const before = messages[0]?.id ?? (reading.end === null ? null : Math.max(after, reading.end) + 1);
     if (is_loss(page, after, before)) {
       reading.recovered = false;
       this.#gap({ type: "gap", room, after, before, reason: "expired" });
