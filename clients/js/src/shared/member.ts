@@ -23,7 +23,7 @@ export class Member {
   readonly positions = new Positions();
   state: StateTold | null = null;
   session: SessionTold | null = null;
-  /** Losses of logs, and when they were told: a tab that was frozen asks for them. */
+  /** Losses, and when they were told to all: a tab that was not there asks for them. */
   torn: { at_ms: number; gap: GapTold }[] = [];
   #entries = new Map<string, Entry>();
   #readings = new Map<string, Reading>();
@@ -124,9 +124,11 @@ export class Member {
       case "session":
         this.session = event;
         return this.tell(event);
+      case "gap":
+        this.torn = [...this.torn.slice(1 - TORN_MAX), { at_ms: now_ms, gap: event }];
+        return this.#placed(event);
       case "message":
       case "restored":
-      case "gap":
       case "joined": return this.#placed(event);
       case "ack":
       case "answer":
@@ -217,9 +219,8 @@ export class Member {
   #gap(event: GapTold): void {
     const { room, after, before, reason } = event;
     const position = this.positions.of(room);
-    if (reason === "rolled_back") this.torn = [...this.torn.slice(1 - TORN_MAX), { at_ms: this.#now, gap: event }];
     // This tab had it before it was restored for the others, from the tab that had the connection before.
-    else if (before !== null && position !== null && Math.min(position, this.#recovered.get(room)?.from ?? position) >= before - 1) return;
+    if (reason !== "rolled_back" && before !== null && position !== null && Math.min(position, this.#recovered.get(room)?.from ?? position) >= before - 1) return;
     if (this.positions.accept_gap(room, after, before, reason)) this.tell(event);
   }
 
