@@ -325,7 +325,11 @@ class Machine:
         self._say({"type": "join", "room": room, **_known(last_message_id=after), "ref": ref})
 
     def _leave(self, room: str) -> None:
-        if self.positions.leave(room) and self.phase == "live" and not is_own_room(room):
+        if not self.positions.leave(room):
+            return
+        if self.phase != "live":
+            self._greeted.discard(room)  # What the hello under way says of it is not so any more.
+        elif not is_own_room(room):
             self._say_leave(room)
 
     def _say_leave(self, room: str, ref: str | None = None) -> None:
