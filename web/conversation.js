@@ -22,7 +22,8 @@ export class Conversation {
     Object.assign(this, { base, listener });
     this.#arriving = new Set(rooms);
     const { WebSocket } = cable;
-    this.#client = new Tidings(base, { user, transports: TRANSPORTS[transport], WebSocket, remember: false, open: false });
+    // Of its own, also beside other tabs of the same name: it is this tab's connection that is to be broken.
+    this.#client = new Tidings(base, { user, transports: TRANSPORTS[transport], WebSocket, share: false, remember: false, open: false });
     this.#client.on("state", (state) => this.#show_state(state));
     this.#client.on("session", (session) => this.#show_session(session));
     this.#client.on("error", ({ message }) => listener({ type: "notice", reason: message }));

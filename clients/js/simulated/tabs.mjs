@@ -106,7 +106,7 @@ export class Page {
   }
 
   join(room, after = null) {
-    if (!this.rooms.has(room)) this.rooms.set(room, { after, begins_at: after, told: [] });
+    if (!this.rooms.has(room)) this.rooms.set(room, { wanted_at: after ?? this.browser.clock.now * 1_000, begins_at: after, told: [] });
     this.tab.handle({ type: "join", room, after });
   }
 

@@ -3,7 +3,8 @@
 import type { ServerFrame } from "./frames.js";
 
 /**
- * Whether something between the position `after` and the page may be lost. A page that is incomplete only because it is full says so in the
+ * Whether something between the position `after` and `before`, where the page begins if that is known, may be lost. A page that is incomplete only because it is full says so in the
  * same word. Position 0 asks for all there is, and has lost nothing.
  */
-export const is_loss = ({ complete }: ServerFrame, after: number, before: number): boolean => !complete && after > 0 && before > after + 1;
+export const is_loss = ({ complete }: ServerFrame, after: number, before: number | null): boolean =>
+  !complete && after > 0 && (before === null || before > after + 1);

@@ -154,7 +154,7 @@ export class CatchUp {
       const page = await this.#page(room, after);
       const messages = page.messages ?? [];
       const stand = Math.max(after, end ?? 0);
-      const before = messages[0]?.id ?? stand + 1;
+      const before = messages[0]?.id ?? (end === null ? null : stand + 1);
       const loss = is_loss(page, after, before) ? await this.#judge(room, after, before) : null;
       const position = (this.#positions[room] = messages.at(-1)?.id ?? stand);
       if (this.signal.aborted) return;
@@ -168,7 +168,7 @@ export class CatchUp {
    * A page that is merely full is as incomplete as one that lacks something. What the server makes of the position tells a poll that goes on
    * from there: its first word is the gap, if there is one. A user's own room has no polls.
    */
-  async #judge(room: string, after: number, before: number): Promise<ServerFrame | null> {
+  async #judge(room: string, after: number, before: number | null): Promise<ServerFrame | null> {
     const told: ServerFrame = { type: "gap", room, after, before, reason: "expired" };
     if (is_own_room(room)) return told;
     const url = new URL(`poll/${random_hex()}?room=${encodeURIComponent(room)}&cursor=${after}&batch=1&timeout_s=0`, this.attempt.base);

@@ -302,7 +302,9 @@ export class Machine {
 
   #leave(room: string): void {
     this.#typing.ceased(room);
-    if (this.positions.leave(room) && this.phase === "live") this.#places.leave(room);
+    if (!this.positions.leave(room)) return;
+    if (this.phase === "live") this.#places.leave(room);
+    else this.#places.not_greeted(room);
   }
 
   #send(ref: string, frame: ClientFrame, said_at: number | null): void {

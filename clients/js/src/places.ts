@@ -36,6 +36,11 @@ export class Places {
     return { ...(rooms.length > 0 ? { rooms } : {}), ...(known.length > 0 ? { positions } : {}) };
   }
 
+  /** What the hello under way says of the room is not so any more. */
+  not_greeted(room: string): void {
+    this.#greeted.delete(room);
+  }
+
   /** There is a session, and it is in these rooms. */
   settle_in(rooms: string[]): void {
     this.#joins.clear();

@@ -23,7 +23,7 @@ export class Member {
   readonly positions = new Positions();
   state: StateTold | null = null;
   session: SessionTold | null = null;
-  /** Losses of logs, and when they were told: a tab that was frozen asks for them. */
+  /** Losses, and when they were told to all: a tab that was not there asks for them. */
   torn: { at_ms: number; gap: GapTold }[] = [];
   #entries = new Map<string, Entry>();
   #readings = new Map<string, Reading>();
@@ -124,9 +124,11 @@ export class Member {
       case "session":
         this.session = event;
         return this.tell(event);
+      case "gap":
+        this.torn = [...this.torn.slice(1 - TORN_MAX), { at_ms: now_ms, gap: event }];
+        return this.#placed(event);
       case "message":
       case "restored":
-      case "gap":
       case "joined": return this.#placed(event);
       case "ack":
       case "answer":
@@ -173,7 +175,7 @@ export class Member {
     // Something between was told to others and not to this tab.
     if (position !== null && position < event.after) return this.#read(room, event.after, [event]);
     // What follows on position 0 is all that is kept, and proves nothing to whoever has more.
-    if (position && event.after === 0) return this.#read(room, null, [{ ...event, after: position }]);
+    if (position && event.after === 0) return this.#read(room, type === "message" ? event.message.id : event.position, [{ ...event, after: position }]);
     // Who wants it live does not begin at 0, which asks for all there is.
     this.positions.begin(room, event.after || (type === "message" ? event.message.id - 1 : event.position));
     if (position === null || type === "restored") this.#enter(room);
@@ -217,9 +219,8 @@ export class Member {
   #gap(event: GapTold): void {
     const { room, after, before, reason } = event;
     const position = this.positions.of(room);
-    if (reason === "rolled_back") this.torn = [...this.torn.slice(1 - TORN_MAX), { at_ms: this.#now, gap: event }];
     // This tab had it before it was restored for the others, from the tab that had the connection before.
-    else if (before !== null && position !== null && Math.min(position, this.#recovered.get(room)?.from ?? position) >= before - 1) return;
+    if (reason !== "rolled_back" && before !== null && position !== null && Math.min(position, this.#recovered.get(room)?.from ?? position) >= before - 1) return;
     if (this.positions.accept_gap(room, after, before, reason)) this.tell(event);
   }
 
@@ -254,8 +255,7 @@ export class Member {
     const page: ServerFrame = event.frame;
     const messages = page.messages ?? [];
     const after = this.positions.of(room) ?? 0;
-    const end = Math.max(after, reading.end ?? 0);
-    const before = messages[0]?.id ?? end + 1;
+    const before = messages[0]?.id ?? (reading.end === null ? null : Math.max(after, reading.end) + 1);
     if (is_loss(page, after, before)) {
       reading.recovered = false;
       this.#gap({ type: "gap", room, after, before, reason: "expired" });

@@ -30,7 +30,7 @@ export type LeadersWords =
   | { type: "tell"; epoch: number; n: number; to?: string; event: Told }
   /** A sign of life. */
   | { type: "here"; epoch: number; n: number; latency_ms: number | null }
-  /** Answers `enroll`. `torn` are the losses of a log that the tab may not have heard of. */
+  /** Answers `enroll`. `torn` are the losses that the tab may not have heard of. */
   | { type: "welcome"; epoch: number; n: number; to: string; state: StateTold | null; session: SessionTold | null; places: Places; torn: GapTold[] };
 
 /** By any tab, to the one that has the connection. */
@@ -62,5 +62,6 @@ export const OUTRUN_MS = 5_000;
 export const MEMBERS_MAX = 100;
 /** Of a room, while its history is read. Beyond, they are forgotten and read from the history. */
 export const HELD_MAX = 1_000;
-export const TORN_MAX = 16;
+/** As many as there can be rooms: a server that lost its logs tells of each. */
+export const TORN_MAX = 128;
 export const PAGE_MESSAGES = 1_000;

@@ -166,9 +166,9 @@ class CatchUp:
                 return
             messages = page.get("messages") or []
             stand = after if end is None else max(after, end)
-            before = messages[0]["id"] if messages else stand + 1
+            before = messages[0]["id"] if messages else None if end is None else stand + 1
             # A page that is incomplete only because it is full says so in the same word: better a needless warning than silence.
-            is_loss = not page.get("complete") and after > 0 and before > after + 1
+            is_loss = not page.get("complete") and after > 0 and (before is None or before > after + 1)
             position = self._positions[room] = messages[-1]["id"] if messages else stand
             told = {"type": "restore", "room": room, "messages": messages, "last_message_id": position, "recovered": not is_loss}
             self._link.attempt.frame(told)

@@ -95,6 +95,8 @@ class Machine:
             case {"type": "leave", "room": room}:
                 if self.positions.leave(room):
                     self._speech.leave(room)
+                    if self.phase != "live":
+                        self._greeted.discard(room)  # What the hello under way says of it is not so any more.
             case {"type": "send", "ref": ref, "frame": frame}:
                 self._speech.send(now_ms, ref, frame, self.phase == "closed")
             case {"type": "mention", "frame": frame}:
@@ -162,13 +164,9 @@ class Machine:
         self._climb_at = NEVER if climb_at is None else climb_at
         self._tell({"type": "session", "session_id": self.session_id or "", "resumed": resumed, "node": frame.get("node")})
         self._tell_state("live")
-        rooms = frame.get("rooms") or []
         # Only `joined` tells where a room begins, and what was joined since was not in the hello.
         late = {room: position for room, position in self.positions.known().items() if room not in self._greeted and not is_own_room(room)}
-        # A hello that names no room is one to the lobby, and a session is in rooms that were left while it was away. It may be in one
-        # that was joined since, from where it stood: only who comes in names a position.
-        unwanted = [room for room in rooms if room in late or (room not in self.positions and not is_own_room(room))]
-        self._speech.begin(self._now, resumed, unwanted, {**dict.fromkeys(self.positions.unknown()), **late})
+        self._speech.begin(self._now, resumed, self.positions, late, frame.get("rooms") or [])
 
     def _lost(self, loss: Loss) -> None:
         if not self._is_connected and self.phase != "connecting":

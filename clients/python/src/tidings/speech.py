@@ -7,11 +7,11 @@ goes; it is told when one is live.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from .options import Options
-from .positions import is_own_room
+from .positions import Positions, is_own_room
 from .queue import Queue, Waiting
 from .verdict import PASSING_ERRORS
 
@@ -36,15 +36,22 @@ class Speech:
 
     # --- coming and going
 
-    def begin(self, now: float, resumed: bool, unwanted: Iterable[str], joins: dict[str, int | None]) -> None:
-        """A session is there. It is in rooms that are `unwanted`, and not yet, or not from there on, in those to be joined."""
+    def begin(self, now: float, resumed: bool, wanted: Positions, late: dict[str, int], rooms: list[str]) -> None:
+        """A session is there, and is in these `rooms`. It is to be in those `wanted`; those that are `late` it was not told of."""
         self._is_live, self._is_restarting, self._is_ready_for_restart = True, False, False
         self._joins.clear()
         self._leaving.clear()
-        for room in unwanted:
-            self._say_leave(room, {"ref": QUIET_REF})
-        for room, after in joins.items():
+        for room in wanted.unknown():
+            self._say_join(room, None)
+        for room, after in late.items():
+            # The session may be in it, from where it stood: only who comes in names a position.
+            if room in rooms:
+                self._say_leave(room, QUIET_REF)
             self._say_join(room, after)
+        # A hello that names no room is one to the lobby, and a session is in rooms that were left while it was away.
+        for room in rooms:
+            if room not in wanted and not is_own_room(room):
+                self._say_leave(room, QUIET_REF)
         self._forget_unsure(now, resumed)
         self.say_all(now)
 
@@ -70,7 +77,7 @@ class Speech:
 
     def leave(self, room: str) -> None:
         if self._is_live and not is_own_room(room):
-            self._say_leave(room, {})
+            self._say_leave(room)
 
     def send(self, now: float, ref: str, frame: Frame, is_closed: bool) -> None:
         entry = None if is_closed else self._queue.add(ref, {**frame, "ref": ref})
@@ -154,11 +161,11 @@ class Speech:
         begin = {} if after is None else {"last_message_id": after}
         self._say({"type": "join", "room": room, **begin, "ref": ref})
 
-    def _say_leave(self, room: str, ref: Frame) -> None:
+    def _say_leave(self, room: str, ref: str | None = None) -> None:
         self._leaving.add(room)
         # Their answers come before the one to this.
         self._joins = {joining: joined for joining, joined in self._joins.items() if joined != room}
-        self._say({"type": "leave", "room": room, **ref})
+        self._say({"type": "leave", "room": room, **({} if ref is None else {"ref": ref})})
 
     def _say_entry(self, now: float, entry: Waiting) -> None:
         if entry.said_at is None:
