@@ -26,7 +26,8 @@ const example = (name) => join(repository, "examples", name);
 
 /** A running example: `lines` is what it printed, `say` its input. */
 function run(t, program, ...words) {
-  const env = { ...process.env, PYTHON: python, PYTHONPATH: join(repository, "clients/python/src") };
+  // Two programs that print into one pipe would tear each other's lines if each wrote its words and their end apart.
+  const env = { ...process.env, PYTHONUNBUFFERED: "", PYTHON: python, PYTHONPATH: join(repository, "clients/python/src") };
   const child = spawn(program, words, { stdio: ["pipe", "pipe", "inherit"], env });
   t.after(() => child.kill());
   const lines = new Arrivals();
@@ -208,7 +209,7 @@ test("ticker/start.sh publishes prices, and prints them", async (t) => {
 test("long-poll: whoever is interrupted, however rudely, goes on where it stopped and misses nothing", async (t) => {
   const server = await Server.start(t);
   const folder = mkdtempSync(join(tmpdir(), "tidings-e2e-"));
-  t.after(() => rmSync(folder, { recursive: true }));
+  t.after(() => rmSync(folder, { recursive: true, maxRetries: 5 }));
   const follow_polls = () => run(t, python, example("long-poll/follow.py"), server.url, "news", join(folder, "cursor.txt"));
   const wanted = [];
   const say = async (text) => {
@@ -230,7 +231,10 @@ test("long-poll: whoever is interrupted, however rudely, goes on where it stoppe
     await follower.ended();
     await say(`${round}: while it is away`);
   }
-  await see_all(follow_polls());
+  const last = follow_polls();
+  await see_all(last);
+  last.child.kill("SIGKILL");
+  await last.ended();
   // What it was killed over may be there again, and nothing else.
   const again = seen.filter((line, index) => seen.indexOf(line) < index);
   assert.deepEqual([...new Set(seen)], wanted);
@@ -240,7 +244,7 @@ test("long-poll: whoever is interrupted, however rudely, goes on where it stoppe
 test("long-poll/start.sh says what is typed and follows the room", async (t) => {
   const server = await Server.start(t);
   const folder = mkdtempSync(join(tmpdir(), "tidings-e2e-"));
-  t.after(() => rmSync(folder, { recursive: true }));
+  t.after(() => rmSync(folder, { recursive: true, maxRetries: 5 }));
   const both = run(t, example("long-poll/start.sh"), server.url, "news", join(folder, "cursor.txt"));
   await both.lines.take("its own first message", (line) => line === "guest: Anybody here?");
   both.child.stdin.write('100 % "quoted" & more\n');
