@@ -100,7 +100,7 @@ test("without sharing, the browser lets no seventh stream through", async (t) =>
   const options = { transports: ["sse"], share: false };
   for (let n = 0; n < 6; n += 1) await (await ClientPage.open(context, server.url, options)).is_live();
   const seventh = await ClientPage.open(context, server.url, { ...options, lengths: { attempt_ms: 2_000 } });
-  await seventh.until("its attempt is given up", ({ states }) => states.some(({ state, reason }) => state === "waiting" && reason === "No session came in time."));
+  await seventh.until("its attempt is given up", ({ states }) => states.some(({ state, reason }) => state === "waiting" && reason === "No session came in time."), 60_000);
   assert.deepEqual(await connections(server), [6]);
 });
 

@@ -74,7 +74,7 @@ for (const transport of TRANSPORTS) {
     cable.tear();
     // Chromium asks a torn poll again by itself; what one says is not answered then.
     await ben.say(...numbered("typed offline", 5));
-    await ben.is("waiting");
+    await ben.is("waiting", "connecting");
     await ana.say(...numbered("missed", 5));
     await ana.has_sent_all();
     cable.mend();
