@@ -53,6 +53,13 @@ export async function open_context(t, browser, url) {
 export class ClientPage {
   /** `clock`: its clock can be moved. */
   static async open(context, url, { clock = false, ...options } = {}) {
+    const tab = await ClientPage.blank(context, url, { clock });
+    await tab.begin(options);
+    return tab;
+  }
+
+  /** One without a client: `begin` gives it one. */
+  static async blank(context, url, { clock = false } = {}) {
     const tab = new ClientPage();
     tab.page = await context.newPage();
     if (clock) await tab.page.clock.install();
@@ -61,8 +68,11 @@ export class ClientPage {
     // From the server itself: what a test makes up counts as from elsewhere, from where Chromium lets no WebSocket reach this machine.
     await tab.page.goto(`${url}/health`);
     await tab.page.evaluate(() => import("/test/client.js"));
-    await tab.page.evaluate((given) => globalThis.begin(given), { room: "news", user: "ana", ...options });
     return tab;
+  }
+
+  begin(options) {
+    return this.page.evaluate((given) => globalThis.begin(given), { room: "news", user: "ana", ...options });
   }
 
   look() {

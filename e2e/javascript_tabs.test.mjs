@@ -98,9 +98,11 @@ test("without sharing, the browser lets no seventh stream through", async (t) =>
   const server = await Server.start(t);
   const context = await open_context(t, browser, server.url);
   const options = { transports: ["sse"], share: false };
+  // Its page, too, would have to wait.
+  const seventh = await ClientPage.blank(context, server.url);
   for (let n = 0; n < 6; n += 1) await (await ClientPage.open(context, server.url, options)).is_live();
-  const seventh = await ClientPage.open(context, server.url, { ...options, lengths: { attempt_ms: 2_000 } });
-  await seventh.until("its attempt is given up", ({ states }) => states.some(({ state, reason }) => state === "waiting" && reason === "No session came in time."), 60_000);
+  await seventh.begin({ ...options, lengths: { attempt_ms: 2_000 } });
+  await seventh.until("its attempt is given up", ({ states }) => states.some(({ state, reason }) => state === "waiting" && reason === "No session came in time."));
   assert.deepEqual(await connections(server), [6]);
 });
 

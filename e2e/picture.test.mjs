@@ -63,34 +63,40 @@ function what_is_cut_off() {
   return [...cut, ...outside].filter((element) => element.checkVisibility()).map((element) => element.id || element.className || element.textContent).concat(rows.size === 1 ? [] : ["the buttons are in two rows"]);
 }
 
+async function all_is_in_place(tab, state, then = () => {}) {
+  for (const [screen, [width, height]] of Object.entries(SCREENS)) {
+    await tab.page.setViewportSize({ width, height });
+    assert.deepEqual(await tab.page.evaluate(what_is_cut_off), [], `${screen}, ${state}`);
+    await then(screen);
+  }
+}
+
 for (const colorScheme of ["light", "dark"]) {
   test(`on every screen all is in its place, whatever the state: ${colorScheme}`, async (t) => {
     const server = await Server.start(t, { flags: ["--node", "north"] });
     const ana = await Tab.open(t, browser, server.url, { room: "harbour", name: "ana" });
+    const ben = await Tab.open(t, browser, server.url, { room: "harbour", name: "ben", deviceScaleFactor: 2, locale: "en-GB", colorScheme });
     await ana.page.locator("#ticker summary").click();
     await ana.press("Start the ticker");
     await ana.say("The ferry leaves at nine.");
-    for (const [screen, [width, height]] of Object.entries(SCREENS)) {
-      const look = { viewport: { width, height }, deviceScaleFactor: 2, locale: "en-GB", colorScheme };
-      const ben = await Tab.open(t, browser, server.url, { room: "harbour", name: "ben", ...look });
-      await ben.say(`Is there room for a bicycle? It has a trailer, and the trailer has a dog in it. (${screen})`);
-      await ben.has_sent_all();
-      const is_away = ben.is("waiting", "connecting");
-      await ben.page.locator("#offline").click();
-      await is_away;
-      await ben.say(`I am in a tunnel. (${screen})`);
-      assert.deepEqual(await ben.page.evaluate(what_is_cut_off), [], `${screen}, offline`);
-      await ana.say("Change of plan: pier 4.");
-      await ana.has_sent_all();
-      await ben.page.locator("#offline").click();
-      await ben.sees("Change of plan: pier 4.");
-      await ana.sees(`I am in a tunnel. (${screen})`);
-      await ben.has_sent_all();
-      await ana.page.fill("#text", `pier ${width}`);
-      await ben.reads("ana is typing…");
-      assert.deepEqual(await ben.page.evaluate(what_is_cut_off), [], screen);
+    await ben.sees("The ferry leaves at nine.");
+    await ben.say("Is there room for a bicycle? It has a trailer, and the trailer has a dog in it.");
+    await ben.has_sent_all();
+    const is_away = ben.is("waiting", "connecting");
+    await ben.page.locator("#offline").click();
+    await is_away;
+    await ben.say("I am in a tunnel.");
+    await all_is_in_place(ben, "offline");
+    await ana.say("Change of plan: pier 4.");
+    await ana.has_sent_all();
+    await ben.page.locator("#offline").click();
+    await ben.sees("Change of plan: pier 4.");
+    await ana.sees("I am in a tunnel.");
+    await ben.has_sent_all();
+    await ana.page.fill("#text", "pier 4");
+    await ben.reads("ana is typing…");
+    await all_is_in_place(ben, "back", async (screen) => {
       if (WITH_PICTURE.includes(screen)) await ben.picture(`${screen}-${colorScheme}`);
-      await ben.context.close();
-    }
+    });
   });
 }
