@@ -7,7 +7,7 @@ import { pathToFileURL } from "node:url";
 
 import { Server } from "../../e2e/server.mjs";
 import { until } from "../../e2e/wait.mjs";
-import { chance } from "./chance.mjs";
+import { chance } from "../js/simulated/chance.mjs";
 import { Contestant, KINDS } from "./contestant.mjs";
 import { Seat } from "./cuts.mjs";
 import { Backend } from "./rooms.mjs";
